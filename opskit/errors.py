@@ -1,0 +1,113 @@
+"""What opskit raises when it cannot do its own part.
+
+Whatever a tenant did is an Outcome; an exception means that opskit itself
+could not go on. Each class has the exit code of the task that it ends::
+
+    OpskitError                 1  our own breakage
+    ├── UsageError              2  a flag, a selection
+    │   └── InventoryError      2  a missing, malformed or contradictory inventory
+    ├── CannotStart             3  could not start
+    │   ├── ConnectError        3  a host can't be reached: the next one may serve
+    │   ├── HostKeyError        3  a host's key is unknown, changed or revoked
+    │   ├── RemoteError         3  a wrong path, Python, manage.py, user or state folder
+    │   ├── ListingError        3  the project's answer can't be read
+    │   ├── SharedPending       3  the shared database has pending migrations
+    │   └── Declined            3  the operator said no, or could not be asked
+    ├── LockHeld                4  another run holds the environment
+    ├── JournalError            3  the run's record can't be written or read
+    └── Interrupted           130  Ctrl-C before anything was started
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CannotStart",
+    "ConnectError",
+    "Declined",
+    "HostKeyError",
+    "Interrupted",
+    "InventoryError",
+    "JournalError",
+    "ListingError",
+    "LockHeld",
+    "OpskitError",
+    "RemoteError",
+    "SharedPending",
+    "UsageError",
+]
+
+
+class OpskitError(Exception):
+    """The root. The message says what failed, of what, and why; `hint` what to type next.
+
+    The state of the world stands between them, and only whoever ends the run knows it: see `told`.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def told(self, state: str = "") -> str:
+        """The whole message, with the state of the world in its place."""
+        sentences = (str(self), state, self.hint)
+        return " ".join(each if each.endswith((".", "?", "`")) else f"{each}." for each in sentences if each)
+
+
+class UsageError(OpskitError):
+    """A flag or a selection that can't be meant."""
+
+    exit_code = 2
+
+
+class InventoryError(UsageError):
+    """An inventory that is missing, malformed or contradictory; the message names file and key."""
+
+
+class CannotStart(OpskitError):
+    """The run could not start, or could not go on."""
+
+    exit_code = 3
+
+
+class ConnectError(CannotStart):
+    """A host that can't be reached. The next host of the environment may serve."""
+
+
+class HostKeyError(CannotStart):
+    """A host key that is unknown, changed or revoked. No other host is tried: somebody should look."""
+
+
+class RemoteError(CannotStart):
+    """The host was reached, and its path, Python, manage.py, user or state folder is wrong."""
+
+
+class ListingError(CannotStart):
+    """The project's answer to `who are your tenants` or `what is pending` can't be read."""
+
+
+class SharedPending(CannotStart):
+    """The shared (master, public) database has pending migrations, and --shared was not given."""
+
+
+class Declined(CannotStart):
+    """The inventory asks for a confirmation, and there was none."""
+
+
+class LockHeld(OpskitError):
+    """Another run holds the environment; the message says whose and since when."""
+
+    exit_code = 4
+
+
+class JournalError(OpskitError):
+    """The run's record can't be written (full disk, wrong owner) or read (a later version's)."""
+
+    exit_code = 3
+
+
+class Interrupted(OpskitError):
+    """Ctrl-C or SIGTERM before the rollout began."""
+
+    exit_code = 130

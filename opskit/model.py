@@ -1,0 +1,282 @@
+"""Every noun of opskit, frozen.
+
+Durations are seconds as float. Times are aware UTC datetimes, always called `at`.
+A migration is the string `app_label.name`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+# ---------------------------------------------------------------- where
+
+
+class HostKind(enum.StrEnum):
+    """How a host is reached."""
+
+    SSH = "ssh"
+    LOCAL = "local"  # this machine, without a connection
+    DEMO = "demo"  # the SSH server that opskit embeds for its demo
+
+
+@dataclass(frozen=True)
+class Host:
+    """One app host. What is None is left to ssh_config and its defaults."""
+
+    name: str
+    address: str
+    kind: HostKind = HostKind.SSH
+    user: str | None = None
+    port: int | None = None
+    identity_file: str | None = None
+
+
+@dataclass(frozen=True)
+class App:
+    """The Django project on the host, and how a command gets into it."""
+
+    path: str
+    python: str = "python3"
+    manage: str = "manage.py"
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = frozenset()  # the keys of env whose values are never shown
+    env_file: str | None = None
+    run_as: str | None = None
+    wrapper: tuple[str, ...] = ()
+    state_dir: str | None = None  # on the host: lock, records, output; None is ~/.opskit
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """How the environment's hosts are connected to."""
+
+    known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts",)
+    accept_new: bool = False
+    connect_timeout: float = 10.0
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A project's own commands, as the inventory's `framework` mapping gives them."""
+
+    list: tuple[str, ...]
+    migrate: tuple[str, ...]  # holds {tenant}
+    success: str  # a regular expression that a good answer contains
+    failure: str | None = None
+    id_field: str = "tenant_id"
+    name_field: str = "name"
+    pending: tuple[str, ...] | None = None  # prints {tenant_id: [migration, ...]}
+    shared: tuple[str, ...] | None = None  # migrates the shared database
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One deployment of the app. Its hosts share its databases: any one of them serves."""
+
+    name: str
+    hosts: tuple[Host, ...]
+    app: App
+    framework: str  # a key of opskit.frameworks
+    custom: Custom | None = None
+    ssh: Ssh = Ssh()
+    stagger: float = 0.0
+    timeout: float | None = 3600.0  # of one tenant's command; None is no limit
+    confirm: bool = False
+    root: str = "."  # the folder that holds inventories/
+
+
+# ---------------------------------------------------------------- who and what
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant, as the framework lists it. Never credentials."""
+
+    id: str
+    name: str = ""
+    isolation: str = ""  # "database", "schema", "shared", or "" where nobody says
+
+
+SHARED = Tenant(id="(shared)", name="shared database", isolation="shared")
+"""The shared (master, public) database: rolled out as a tenant of its own, before the others."""
+
+
+@dataclass(frozen=True)
+class TenantState:
+    """What a tenant's database says. `error` is why it could not be asked, or must not be migrated."""
+
+    applied: int = 0
+    latest: tuple[str, ...] = ()  # the newest applied migrations, oldest first
+    pending: tuple[str, ...] = ()  # in the order in which they would be applied
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The answer to `what is pending`: the shared database's pending and {tenant_id: TenantState}."""
+
+    shared: tuple[str, ...]
+    tenants: Mapping[str, TenantState]
+
+
+@dataclass(frozen=True)
+class Command:
+    """Arguments for manage.py, or the name of a question from `remote/` with its arguments."""
+
+    args: tuple[str, ...]
+    question: str = ""  # "" is a management command
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a command ended, as far as anybody knows.
+
+    `exit` is None where nobody knows, and negative for a signal. `marks` are the lines
+    that the framework's patterns matched while streaming, oldest first. `tail` is the
+    end of the output. `out` is the whole stdout of a listing or a question.
+    `error` is what the agent or the transport has to say (a timeout, a lost connection).
+    """
+
+    exit: int | None
+    marks: tuple[str, ...] = ()
+    tail: str = ""
+    out: str = field(default="", repr=False)
+    seconds: float = 0.0
+    timed_out: bool = False
+    error: str = ""
+
+
+class Status(enum.StrEnum):
+    """What became of a tenant."""
+
+    MIGRATED = "migrated"
+    CURRENT = "current"  # nothing was pending
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"  # the run stopped before it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one tenant, with its evidence."""
+
+    tenant: str
+    status: Status
+    applied: tuple[str, ...] = ()  # by this run, oldest first
+    verified: bool = False  # the database was asked, and agrees
+    error: str = ""  # one line
+    seconds: float = 0.0
+    attempt: int = 0  # 0: no command was sent
+    host: str = ""
+
+
+# ---------------------------------------------------------------- the rollout
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tenants in the order they run, and how many of them may fail before the run stops."""
+
+    tenants: tuple[Tenant, ...]
+    max_failures: int | None = None  # None: any number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do.
+
+    `pending` is {tenant_id: migrations}, None for a tenant that nobody could ask.
+    `current` tenants get no command; `refused` is {tenant_id: why it must not be migrated}.
+    """
+
+    batches: tuple[Batch, ...]
+    pending: Mapping[str, tuple[str, ...] | None]
+    current: tuple[Tenant, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    stagger: float = 0.0
+
+
+# ---------------------------------------------------------------- events
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    at: datetime
+    run_id: str
+    environment: str
+    opskit: str  # version
+    operator: str
+    machine: str
+    args: tuple[str, ...]  # redacted
+    host: str = ""
+    path: str = ""  # of the project on the host, links resolved
+    revision: str = ""  # of the project's code, where it can be told
+
+
+@dataclass(frozen=True)
+class PlanMade:
+    at: datetime
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class TenantStarted:
+    at: datetime
+    tenant: str
+    attempt: int
+    host: str
+    pending: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class TenantFinished:
+    at: datetime
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class TenantVerified:
+    """The database was asked after the last command; `outcome` is what stands."""
+
+    at: datetime
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the operator should know that is no tenant's outcome."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    at: datetime
+    reason: str  # "done", "interrupted", or why the run stopped
+    counts: Mapping[str, int]  # {status: tenants}
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a tenant's command printed, secrets removed. Reported, not journalled."""
+
+    tenant: str
+    text: str  # whole lines
+    partial: str = ""  # the beginning of the line that is not whole yet
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The stagger's countdown. Reported, not journalled."""
+
+    seconds: float  # left
+    tenant: str  # that comes next
+
+
+Journalled = RunStarted | PlanMade | TenantStarted | TenantFinished | TenantVerified | Notice | RunFinished
+Event = Journalled | Output | Waiting
