@@ -1,0 +1,115 @@
+"""inventories/<env>.yaml -> model.Environment, or an error that names file and key.
+
+document reads the file, schema checks it (values has what a single value may be), build makes the Environment.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from opskit import errors, model
+from opskit.inventory import build, document, schema, wording
+
+__all__ = ["choose", "find_root", "load", "names"]
+
+_FOLDER = "inventories"
+_SUFFIXES = (".yaml", ".yml")
+_START = f"copy {_FOLDER}/prod.example.yaml to {_FOLDER}/prod.yaml and fill it in"
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` with `inventories/` in it."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if _is_folder(folder / _FOLDER):
+            return folder
+    raise errors.InventoryError(
+        f"no folder named {_FOLDER} in {start} or above it. change to your project's folder, "
+        f"or make one: mkdir {_FOLDER}, and write {_FOLDER}/prod.yaml in it"
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a folder that may not be looked into is none of ours
+        return False
+
+
+def names(root: Path) -> tuple[str, ...]:
+    """The environments that have a file, sorted. An example is none, and nor is a hidden file."""
+    return tuple(sorted({file.name.rpartition(".")[0] for file in _files(root)}))
+
+
+def _files(root: Path) -> list[Path]:
+    try:
+        return [file for file in (root / _FOLDER).iterdir() if _is_environment(file)]
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise errors.InventoryError(f"{_FOLDER}/ cannot be read: {reason}") from None
+
+
+def _is_environment(file: Path) -> bool:
+    return file.suffix in _SUFFIXES and not file.name.startswith(".") and not file.stem.endswith(".example")
+
+
+def choose(root: Path, wanted: str | None, configured: str | None) -> str:
+    """`wanted` (the flag), else `configured`, else the only environment there is."""
+    if wanted is not None:
+        return _existing(root, wanted, "`--env=`")
+    if configured is not None:
+        return _existing(root, configured, "the configuration's `opskit.env`")
+    return _existing(root, _only(names(root)), "")
+
+
+def _only(known: tuple[str, ...]) -> str:
+    if len(known) > 1:
+        raise errors.UsageError(
+            f"no environment was named, and {_FOLDER}/ has {wording.listed(known)}. name one: `--env={known[0]}`"
+        )
+    if not known:
+        raise errors.InventoryError(f"{_FOLDER}/ has no environment yet. {_START}")
+    return known[0]
+
+
+def _existing(root: Path, name: str, source: str) -> str:
+    known = names(root)
+    if not name:
+        raise errors.UsageError(f"{source} is empty: an unset variable? {_there_are(known)}")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise errors.UsageError(
+            f"{wording.shown(name)} is no environment's name: it has letters, digits, `_`, `.` and `-`, "
+            f"and starts with no `.` or `-`. {_there_are(known)}"
+        )
+    if name not in known:
+        raise errors.InventoryError(_no_file(name, known))
+    return name
+
+
+def _there_are(known: tuple[str, ...]) -> str:
+    return f"{_FOLDER}/ has {wording.listed(known)}" if known else f"{_FOLDER}/ has no environment yet. {_START}"
+
+
+def _no_file(name: str, known: tuple[str, ...]) -> str:
+    if not known:
+        return f"environment {wording.shown(name)} has no file: {_there_are(known)}"
+    said = f"environment {wording.shown(name)} has no file in {_FOLDER}/, which has {wording.listed(known)}."
+    meant = wording.nearest(name, known)
+    return f"{said} did you mean `{meant}`?" if meant else f"{said} name one of them, or write {_FOLDER}/{name}.yaml"
+
+
+def load(root: Path, name: str, environ: Mapping[str, str]) -> model.Environment:
+    """The environment `name`. `environ` fills in `${…}` and says where home is."""
+    root = root.absolute()
+    file = _file(root, _existing(root, name, "the environment's name"))
+    label = f"{_FOLDER}/{file.name}"
+    entry = schema.check(document.read(file, label), label, environ)
+    return build.environment(name, entry, build.Place(root, environ))
+
+
+def _file(root: Path, name: str) -> Path:
+    first, *others = sorted(file for file in _files(root) if file.name.rpartition(".")[0] == name)
+    if others:
+        both = wording.listed([first.name, *(other.name for other in others)])
+        raise errors.InventoryError(f"environment `{name}` has two files in {_FOLDER}/: {both}. keep one")
+    return first

@@ -1,0 +1,99 @@
+"""A checked inventory as the nouns of opskit.model: defaults that depend on the hosts, paths, secrets."""
+
+import math
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opskit import model
+from opskit.inventory import schema, values
+
+_SECRET = re.compile("PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The operator's side: what relative paths, `~` and `${…}` stand for."""
+
+    root: Path
+    environ: Mapping[str, str]
+
+    def path(self, text: str) -> str:
+        """`text` as an absolute path. Where nobody can tell a home, `~` is a name like others."""
+        home = self.environ.get("HOME")
+        if home and re.match(r"~(/|$)", text):
+            text = home + text[1:]
+        return str(self.root / text)
+
+
+def environment(name: str, entry: schema.NamedFramework | schema.CustomFramework, place: Place) -> model.Environment:
+    hosts = tuple(_host(key, host, place) for key, host in entry.hosts.items())
+    framework, custom = _framework(entry)
+    return model.Environment(
+        name=name,
+        hosts=hosts,
+        app=_app(entry.app, hosts[0].kind, place),
+        framework=framework,
+        custom=custom,
+        ssh=_ssh(entry.ssh, place),
+        stagger=entry.rollout.stagger,
+        timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,
+        confirm=entry.confirm,
+        root=str(place.root),
+    )
+
+
+def _host(key: int | str, entry: schema.HostEntry, place: Place) -> model.Host:
+    here = entry.address in values.HERE
+    return model.Host(
+        name=schema.host_name(key, entry),
+        address=entry.address,
+        kind=model.HostKind(entry.address) if here else model.HostKind.SSH,
+        user=entry.user or None,
+        port=entry.port or None,
+        identity_file=place.path(entry.identity_file) if entry.identity_file else None,
+    )
+
+
+def _app(entry: schema.AppEntry, kind: model.HostKind, place: Place) -> model.App:
+    return model.App(
+        path=place.path(entry.path) if kind is model.HostKind.LOCAL else entry.path,
+        python=entry.python or ("python3" if kind is model.HostKind.SSH else sys.executable),
+        manage=entry.manage,
+        env={key: values.fill_in(value, place.environ) for key, value in entry.env.items()},
+        secrets=frozenset(key for key, value in entry.env.items() if _is_secret(key, value)),
+        env_file=entry.env_file or None,
+        run_as=entry.run_as or None,
+        wrapper=entry.wrapper,
+        state_dir=entry.state_dir or None,
+    )
+
+
+def _is_secret(key: str, value: str) -> bool:
+    return bool(_SECRET.search(key)) or values.is_filled_in(value)
+
+
+def _ssh(entry: schema.SshEntry, place: Place) -> model.Ssh:
+    return model.Ssh(
+        known_hosts=tuple(place.path(path) for path in entry.known_hosts),
+        accept_new=entry.host_keys == "accept-new",
+        connect_timeout=entry.connect_timeout,
+    )
+
+
+def _framework(entry: schema.NamedFramework | schema.CustomFramework) -> tuple[str, model.Custom | None]:
+    if isinstance(entry, schema.NamedFramework):
+        return entry.framework, None
+    given = entry.framework
+    return "custom", model.Custom(
+        list=given.list,
+        migrate=given.migrate,
+        success=given.success,
+        failure=given.failure or None,
+        id_field=given.id_field,
+        name_field=given.name_field,
+        pending=given.pending or None,
+        shared=given.shared or None,
+    )
