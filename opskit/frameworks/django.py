@@ -1,0 +1,77 @@
+"""Django's own ground rules, which every framework shares (Django 5.2, django/core/management)."""
+
+from __future__ import annotations
+
+import re
+
+from opskit import model, redaction
+from opskit.durations import show
+
+APPLYING = "  Applying "
+APPLIED = re.compile(r"Applying (\S+?)\.\.\..*?(?:OK|FAKED)\s*$")
+MARKS = (re.compile(rf"{APPLYING}\S"),)
+
+_RAISED = re.compile(r"^(?:[A-Za-z_][\w]*\.)*([A-Za-z_]\w*)(?:: (.*))?$")
+_SUFFIXES = ("Error", "Exception", "DoesNotExist", "Configured", "Violation", "Exit", "Interrupt", "NotFound", "Failed")
+_LONGEST = 500  # characters of a reason: it is one line of a table
+
+
+def applied(marks: tuple[str, ...]) -> tuple[str, ...]:
+    """The migrations that `migrate` reported as done, oldest first."""
+    return tuple(match[1] for match in map(APPLIED.search, marks) if match)
+
+
+def reason(tail: str) -> str:
+    """Why a command failed, in one line: its last exception's sentence, else the last thing it said."""
+    lines = [line.rstrip() for line in tail.splitlines() if line.strip()]
+    for line in reversed(lines):
+        match = _RAISED.match(line)
+        if match and match[1].endswith(_SUFFIXES):
+            return one_line(f"{match[1]}: {match[2]}" if match[2] else match[1])
+    return one_line(lines[-1]) if lines else ""
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without credentials, not longer than a table cell bears."""
+    shown = " ".join(redaction.redact(text).split())
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def outcome(tenant: model.Tenant, reply: model.Reply, status: model.Status, error: str = "") -> model.Outcome:
+    """An Outcome with what the marks say was applied; host, attempt and verification are others' business."""
+    return model.Outcome(
+        tenant=tenant.id,
+        status=status,
+        applied=applied(reply.marks),
+        error=one_line(error),
+        seconds=reply.seconds,
+    )
+
+
+def judge(tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
+    """Judge by the exit code alone, where that is reliable (Django's own commands).
+
+    A reply without an exit code (connection lost) is UNKNOWN, never FAILED.
+    """
+    early = judge_end(tenant, reply)
+    if early is not None:
+        return early
+    return outcome(tenant, reply, model.Status.MIGRATED)
+
+
+def judge_end(tenant: model.Tenant, reply: model.Reply) -> model.Outcome | None:
+    """The verdict that the end of the process alone gives, in any framework; None where it ended well."""
+    if reply.exit is None:
+        return outcome(tenant, reply, model.Status.UNKNOWN, reply.error or "nobody knows how it ended")
+    if reply.timed_out:
+        return outcome(
+            tenant, reply, model.Status.FAILED, f"timed out after {show(reply.seconds)}: its processes were ended"
+        )
+    if reply.error:
+        return outcome(tenant, reply, model.Status.FAILED, reply.error)
+    if reply.exit < 0:
+        return outcome(tenant, reply, model.Status.FAILED, f"ended by signal {-reply.exit}: {reason(reply.tail)}")
+    if reply.exit != 0:
+        said = reason(reply.tail)
+        return outcome(tenant, reply, model.Status.FAILED, said or f"it exited {reply.exit} and said nothing")
+    return None

@@ -1,0 +1,39 @@
+"""Reads the answer of `remote/status.py`: what is pending, in the shared database and for each tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opskit import errors, model
+from opskit.frameworks import django, listing
+
+COMMAND = "status"
+
+
+def command(framework: str) -> model.Command:
+    return model.Command(args=(framework,), question=COMMAND)
+
+
+def read(reply: model.Reply) -> model.Survey:
+    """The survey in a reply. Raises ListingError."""
+    content = listing.parse(listing.answer(reply, "asking what is pending"))
+    if not isinstance(content, dict) or not isinstance(content.get("tenants"), list):
+        raise errors.ListingError("asking what is pending gave no `tenants`")
+    shared = content.get("shared")
+    pending = listing.strings(shared.get("pending", []), "shared.pending") if isinstance(shared, dict) else ()
+    if content.get("listing_error") and not pending:
+        raise errors.ListingError(f"the tenants can't be read: {django.one_line(str(content['listing_error']))}")
+    return model.Survey(shared=pending, tenants=dict(_state(row) for row in content["tenants"]))
+
+
+def _state(row: Any) -> tuple[str, model.TenantState]:
+    if not isinstance(row, dict) or "tenant_id" not in row:
+        raise errors.ListingError("asking what is pending gave a tenant without `tenant_id`")
+    name = str(row["tenant_id"])
+    applied = row.get("applied")
+    return name, model.TenantState(
+        applied=applied if isinstance(applied, int) else 0,
+        latest=listing.strings(row.get("latest", []), f"`{name}`.latest"),
+        pending=listing.strings(row.get("pending", []), f"`{name}`.pending"),
+        error=django.one_line(str(row.get("error") or "")),
+    )
