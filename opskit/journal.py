@@ -1,0 +1,216 @@
+"""The run's record: `.opskit/runs/<run-id>/journal.jsonl`, one event a line, synced before the effect it announces.
+
+Readers ignore fields they don't know, refuse a later format, and live with a last line cut off by a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from opskit import errors, model
+from opskit.rollout import run as runs
+
+VERSION = 1
+KEPT = 50  # runs
+_EVENTS = {
+    kind.__name__: kind
+    for kind in (
+        model.RunStarted,
+        model.PlanMade,
+        model.TenantStarted,
+        model.TenantFinished,
+        model.TenantVerified,
+        model.Notice,
+        model.RunFinished,
+    )
+}
+
+
+# ---------------------------------------------------------------- events as lines
+
+
+def encode(event: model.Journalled, seq: int) -> str:
+    """`event` as one line of JSON."""
+    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    return json.dumps({"v": VERSION, "seq": seq, "event": type(event).__name__, **fields}, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def decode(line: str) -> model.Journalled | None:
+    """The event of a line, None for a kind this version does not know. Raises JournalError for a later format."""
+    data = json.loads(line)
+    if data["v"] > VERSION:
+        raise errors.JournalError(f"it was written by a later opskit (format {data['v']}, this one reads {VERSION})")
+    kind = _EVENTS.get(data["event"])
+    if kind is None:
+        return None
+    event: model.Journalled = _build(kind, {**data, "at": datetime.fromisoformat(data["at"])})
+    return event
+
+
+def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:
+    """A dataclass of the fields it knows; JSON's lists are tuples here."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: _value(name, value) for name, value in data.items() if name in known})
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "outcome":
+        return _build(model.Outcome, {**value, "status": model.Status(value["status"])})
+    if name == "plan":
+        return _build(model.Plan, value)
+    if name == "batches":
+        return tuple(_build(model.Batch, each) for each in value)
+    if name in ("tenants", "current"):
+        return tuple(_build(model.Tenant, each) for each in value)
+    if name == "pending" and isinstance(value, dict):
+        return {each: None if names is None else tuple(names) for each, names in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+# ---------------------------------------------------------------- writing
+
+
+class Journal:
+    """A run's folder and its open record."""
+
+    def __init__(self, folder: Path, *, sync: bool = True) -> None:
+        self.folder = folder
+        self._sync = sync
+        self._seq = 0
+        self._fd = os.open(folder / "journal.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+    def append(self, event: model.Journalled) -> None:
+        """Write an event and sync it. Raises JournalError: the run must not go on unrecorded."""
+        self._seq += 1
+        line = encode(event, self._seq).encode() + b"\n"
+        try:
+            written = os.write(self._fd, line)
+            if written < len(line):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)  # what follows starts a line of its own
+                raise OSError(28, os.strerror(28))
+            if self._sync:
+                os.fsync(self._fd)
+        except OSError as error:
+            raise errors.JournalError(f"{self.folder}/journal.jsonl can't be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self._fd)
+
+
+def new_id(root: Path, environment: str, now: datetime) -> str:
+    """A run-id that sorts by time and names its environment, and that no run has yet."""
+    stamp = now.strftime("%Y%m%dT%H%M%S")
+    ids = (f"{stamp}-{environment}", *(f"{stamp}.{number}-{environment}" for number in range(2, 1000)))
+    return next(each for each in ids if not (_runs(root) / each).exists())
+
+
+def create(root: Path, run_id: str, *, sync: bool = True) -> Journal:
+    """A new run's folder (0700) and its open record. Raises JournalError."""
+    base = _runs(root)
+    try:
+        (root / ".opskit").mkdir(mode=0o700, exist_ok=True)
+        base.mkdir(mode=0o700, exist_ok=True)
+        _prune(base)
+        (base / run_id / "tenants").mkdir(mode=0o700, parents=True)
+        (base / run_id).chmod(0o700)
+        return Journal(base / run_id, sync=sync)
+    except OSError as error:
+        raise errors.JournalError(f"{base} can't be written: {error.strerror}") from error
+
+
+def _prune(base: Path) -> None:
+    """Keep the newest runs; a folder that can't be removed is not worth stopping for."""
+    for folder in sorted(_folders(base))[: -(KEPT - 1)]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(root: Path) -> Path:
+    return root / ".opskit" / "runs"
+
+
+def _folders(base: Path) -> list[Path]:
+    if not base.is_dir():
+        return []
+    return [each for each in base.iterdir() if re.match(r"\d{8}T\d{6}(\.\d+)?-", each.name) and each.is_dir()]
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read(folder: Path) -> Iterator[model.Journalled]:
+    """The events of a run, oldest first. Raises JournalError, naming the line."""
+    try:
+        lines = (folder / "journal.jsonl").read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.JournalError(f"{folder}/journal.jsonl can't be read: {error}") from error
+    for number, line in enumerate(lines[:-1], 1):  # after the last newline there is nothing, or a line cut off
+        try:
+            event = decode(line)
+        except errors.JournalError as error:
+            raise errors.JournalError(f"{folder}/journal.jsonl, line {number}: {error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise errors.JournalError(f"{folder}/journal.jsonl, line {number} can't be read: {error}") from error
+        if event is not None:
+            yield event
+
+
+def load(folder: Path) -> runs.Run:
+    return runs.fold(read(folder))
+
+
+def history(root: Path, environment: str | None = None) -> list[Path]:
+    """The folders of the runs there are, newest first."""
+    folders = sorted(_folders(_runs(root)), reverse=True)
+    return [each for each in folders if environment is None or environment_of(each.name) == environment]
+
+
+def environment_of(run_id: str) -> str:
+    """The environment that a run-id names."""
+    return run_id.partition("-")[2]
+
+
+def find(root: Path, run_id: str | None) -> Path:
+    """The folder of a run, the newest where none is named. Raises UsageError."""
+    folders = history(root)
+    if not folders:
+        raise errors.UsageError("there are no runs yet. `invoke migrate-all` makes the first.")
+    if run_id is None:
+        return folders[0]
+    matching = [folder for folder in folders if folder.name == run_id] or [
+        folder for folder in folders if run_id and folder.name.startswith(run_id)
+    ]
+    if len(matching) != 1:
+        why = "names more than one run" if matching else "names no run"
+        raise errors.UsageError(f"--run=`{run_id}` {why}. `invoke runs` lists them.")
+    return matching[0]
+
+
+def tenant_file(folder: Path, tenant: str) -> Path:
+    """Where a tenant's whole output is kept: 40 safe characters of its id and 8 of its hash."""
+    import hashlib  # noqa: PLC0415 - start-up time
+
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", tenant)[:40]
+    digest = hashlib.sha256(tenant.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return folder / "tenants" / f"{safe}-{digest}.log"

@@ -1,0 +1,80 @@
+"""A run is a fold over its events: its summary, history and exit code are read off it."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from opskit import model
+from opskit.rollout import step
+
+_CURRENT = model.Status.CURRENT
+_BAD = (model.Status.FAILED, model.Status.SKIPPED)
+
+
+@dataclass
+class Run:
+    """What is known of a run so far. Mutable on purpose: it is the one accumulator of the fold."""
+
+    started: model.RunStarted | None = None
+    plans: list[model.Plan] = field(default_factory=list)
+    outcomes: dict[str, model.Outcome] = field(default_factory=dict)  # in the order they came to be
+    at_work: dict[str, model.TenantStarted] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    finished: model.RunFinished | None = None
+
+    def apply(self, event: model.Event) -> None:
+        match event:
+            case model.RunStarted():
+                self.started = event
+            case model.PlanMade(_, plan):
+                self._take_plan(plan)
+            case model.TenantStarted(_, tenant):
+                self.at_work[tenant] = event
+            case model.TenantFinished(_, outcome) | model.TenantVerified(_, outcome):
+                self.at_work.pop(outcome.tenant, None)
+                self.outcomes[outcome.tenant] = outcome
+            case model.Notice(_, text):
+                self.notices.append(text)
+            case model.RunFinished():
+                self.finished = event
+
+    def _take_plan(self, plan: model.Plan) -> None:
+        self.plans.append(plan)
+        for tenant in plan.current:
+            self.outcomes[tenant.id] = model.Outcome(tenant.id, _CURRENT, verified=True)
+        for name, why in plan.refused.items():
+            self.outcomes[name] = model.Outcome(name, model.Status.FAILED, error=f"{why} (no command was sent)")
+
+    def settled(self) -> tuple[model.Outcome, ...]:
+        """An outcome for every tenant of the plans: those never reached are skipped, those at work are unknown."""
+        found = dict(self.outcomes)
+        for name in self.at_work:
+            found[name] = model.Outcome(name, model.Status.UNKNOWN, error="the run ended while it was at work")
+        for plan in self.plans:
+            for batch in plan.batches:
+                for tenant in batch.tenants:
+                    found.setdefault(tenant.id, model.Outcome(tenant.id, model.Status.SKIPPED))
+        return tuple(found.values())
+
+    def counts(self) -> dict[str, int]:
+        """{status: tenants}, every status named."""
+        counted = collections.Counter(outcome.status for outcome in self.settled())
+        return {status.value: counted[status] for status in model.Status}
+
+    def exit_code(self) -> int:
+        """0 all migrated or current, 5 not all home, 6 at least one unknown, 130 interrupted."""
+        if self.finished and self.finished.reason == step.INTERRUPTED:
+            return 130
+        statuses = {outcome.status for outcome in self.settled()}
+        if model.Status.UNKNOWN in statuses:
+            return 6
+        return 5 if statuses & set(_BAD) else 0
+
+
+def fold(events: Iterable[model.Event]) -> Run:
+    run = Run()
+    for event in events:
+        run.apply(event)
+    return run
