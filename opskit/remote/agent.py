@@ -1,0 +1,608 @@
+"""The agent: one process a host, which holds the lock and starts every command.
+
+It comes over stdin and speaks frames: a byte for the kind, four for the length, then the payload.
+`J` is a JSON object, `O` a piece of the command's output, `E` a piece of its stderr where that is
+kept apart. Its frames leave through a descriptor of their own; whatever else prints goes to stderr.
+
+The controller says `open`, then any number of `run`, `beat` and `collected`, then `bye`.
+The agent says `ready` or `refused`, then `started` and `ended` for each `run`, and `beat`.
+
+A controller that hangs up or stays silent is gone: the command at work is finished and recorded,
+its output kept, and nothing more is started. The lock is free when this process ends.
+"""
+
+import collections
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import re
+import select
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+MAGIC = b"\0opskit-agent 1\n"
+HEADER = struct.Struct(">cI")
+CHUNK = 256 * 1024  # read from the output file at once
+BACKLOG = 1024 * 1024  # bytes waiting to be sent, above which no output is read
+FOLLOW = 0.03  # seconds between looks at the output while a command runs; its end is a signal
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+TAIL = 4096  # bytes of output that a record keeps for the next run
+SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
+URL_PASSWORD = re.compile(r"://[^:/@\s]*:([^@\s]+)@")
+REDACTED = b"[REDACTED]"
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer
+    """The run can't start on this host. `why` is a word for the controller, the message is for people."""
+
+    def __init__(self, why, message, **more):
+        super().__init__(message)
+        self.why = why
+        self.more = more
+
+
+# ---------------------------------------------------------------- the project's surroundings
+
+
+def parse_env_file(text):
+    """{key: value} of KEY=VALUE lines; `export`, quotes and comments are understood, nothing is evaluated."""
+    values = {}
+    for line in map(str.strip, text.splitlines()):
+        setting = line[len("export ") :].lstrip() if line.startswith("export ") else line
+        key, equals, value = setting.partition("=")
+        if not equals or line.startswith("#") or not key.strip():
+            continue
+        value = value.strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        values[key.strip()] = value
+    return values
+
+
+def read_env_file(path):
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return parse_env_file(file.read())
+    except OSError as error:
+        raise Refused("env_file", "app.env_file `%s`: %s" % (path, error.strerror)) from error
+
+
+def secret_values(env, keys):
+    """What must not leave the host: the values of `keys`, and passwords inside their URLs."""
+    found = set()
+    for key in keys:
+        value = env.get(key, "")
+        found.add(value)
+        found.update(URL_PASSWORD.findall(value))
+    return sorted((v.encode("utf-8", "surrogateescape") for v in found if len(v) >= 4), key=len, reverse=True)
+
+
+class Redactor:
+    """Replaces secrets in a stream, those that straddle two pieces included."""
+
+    def __init__(self, secrets):
+        self.pattern = re.compile(b"|".join(re.escape(s) for s in secrets)) if secrets else None
+        self.keep = max([len(s) for s in secrets] or [1]) - 1
+        self.held = b""
+
+    def feed(self, data, last=False):
+        if self.pattern is None:
+            return data
+        data = self.held + data
+        cut = len(data) if last else self._cut(data)
+        self.held = data[cut:]
+        return self.pattern.sub(REDACTED, data[:cut])
+
+    def _cut(self, data):
+        """A place that splits no secret: what follows it may still become one."""
+        cut = max(0, len(data) - self.keep)
+        for match in self.pattern.finditer(data, max(0, cut - self.keep)):
+            if match.start() < cut < match.end():
+                return match.end()
+        return cut
+
+
+def own_folder(path):
+    """Make `path` ours alone (0700); False where that can't be."""
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+        status = os.lstat(path)
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and os.access(path, os.W_OK)
+    except OSError:
+        return False
+
+
+def state_folder(configured):
+    """Where lock, records and output are kept: app.state_dir, else ~/.opskit, else one under the temporary folder."""
+    if configured:
+        path = os.path.abspath(os.path.expanduser(configured))
+        if not own_folder(path):
+            raise Refused("state_dir", "app.state_dir `%s`: it can't be made, or is not a folder of this user's" % path)
+        return path
+    for path in (
+        os.path.join(os.path.expanduser("~"), ".opskit"),
+        os.path.join(tempfile.gettempdir(), "opskit-%d" % os.getuid()),
+    ):
+        if os.path.isabs(path) and own_folder(path):
+            return path
+    raise Refused("state_dir", "there is no folder for opskit's state: set app.state_dir")
+
+
+def enter_project(path, manage):
+    """Go into the project; its path with links resolved, so that a deploy in mid-run changes nothing."""
+    path = os.path.expanduser(path)
+    try:
+        os.chdir(path)
+    except OSError as error:
+        raise Refused("path", "app.path `%s`: %s" % (path, error.strerror)) from error
+    if not os.path.isfile(manage):
+        raise Refused("manage", "app.manage `%s`: there is no such file in `%s`" % (manage, os.getcwd()))
+    return os.getcwd()
+
+
+def revision(path):
+    """The commit that the project's checkout is at, read from its files; "" where it is none."""
+    try:
+        with open(os.path.join(path, ".git", "HEAD")) as file:
+            head = file.read().strip()
+        if not head.startswith("ref: "):
+            return head[:40]
+        with open(os.path.join(path, ".git", head[5:])) as file:
+            return file.read().strip()[:40]
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+# ---------------------------------------------------------------- lock and records
+
+
+def write_json(path, content):
+    """Put `content` at `path`, whole or not at all, readable by its owner only."""
+    partial = "%s.%d" % (path, os.getpid())
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump(content, file)
+    os.rename(partial, path)
+
+
+def read_json(path):
+    try:
+        with open(path) as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def birth(pid):
+    """When process `pid` began, in the system's own words; "" where there is no such process, or a dead one."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            fields = file.read().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
+    except (OSError, IndexError):
+        if os.path.exists("/proc/self/stat"):
+            return ""
+    asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
+    return asked.stdout.decode("ascii", "replace").strip()
+
+
+def alive(record):
+    """Whether the command of a record still runs; its number may belong to another process by now."""
+    pid = record.get("pid")
+    return bool(pid) and "ended" not in record and birth(pid) == record.get("born")
+
+
+class State:
+    """The lock of one project and the records of its commands, in one folder.
+
+    They are named for the path that the inventory gives, not for what its links lead to: a deploy that
+    moves the link is still the same project.
+    """
+
+    def __init__(self, folder, project):
+        project = os.path.abspath(os.path.expanduser(project))
+        safe = re.sub(r"[^A-Za-z0-9_-]", "_", os.path.basename(project))[:40]
+        self.folder = folder
+        self.name = "%s-%s" % (safe, hashlib.sha256(project.encode("utf-8", "surrogateescape")).hexdigest()[:8])
+        self.lock = None
+
+    def path(self, ending):
+        return os.path.join(self.folder, self.name + ending)
+
+    def take_lock(self, holder):
+        fd = os.open(self.path(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused("locked", "another run holds it", holder=read_json(self.path(".lock"))) from None
+        self.lock = fd  # held until this process ends: the kernel lets go of it, nobody else
+        self._refuse_orphan()
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps(holder).encode())
+
+    def _refuse_orphan(self):
+        """A command outlives its agent where that was killed: the lock is free then, and the command is not done."""
+        for record in self.records():
+            if alive(record):
+                raise Refused("locked", "a command of it still runs", holder=dict(record, orphan=True))
+
+    def records(self):
+        """What earlier runs left behind: commands whose end no controller has heard, oldest first."""
+        return [dict(read_json(path), path=path) for path in sorted(glob.glob(glob.escape(self.path("")) + ".*.json"))]
+
+    def record_path(self, run, number):
+        return self.path(".%s.%06d.json" % (re.sub(r"[^A-Za-z0-9_-]", "_", run), number))
+
+    def output(self):
+        """A new 0600 file for a command's output, open for writing."""
+        return tempfile.mkstemp(prefix=self.name + ".", suffix=".out", dir=self.folder)
+
+
+# ---------------------------------------------------------------- one command
+
+
+class Follower:
+    """Reads a growing file from its start, in bounded pieces without secrets."""
+
+    def __init__(self, path, kind, secrets):
+        self.path = path
+        self.kind = kind
+        self.redactor = Redactor(secrets)
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def piece(self):
+        data = os.read(self.fd, CHUNK)
+        return self.redactor.feed(data) if data else None
+
+
+class Child:
+    """A command at work: its process, its output files, its record (questions have none: they change nothing)."""
+
+    def __init__(self, state, run, request, secrets):
+        self.request = request
+        self.secrets = secrets
+        self.timed_out = False
+        self.end = None
+        self.followers = []
+        self.files = [state.output() for _ in range(2 if request.get("apart") else 1)]
+        for (_, path), kind in zip(self.files, (b"O", b"E")):
+            self.followers.append(Follower(path, kind, secrets))
+        self.record_path = None if request.get("reads") else state.record_path(run, request["id"])
+        self.record = {"run": run, "label": request.get("label", ""), "started": time.time()}
+        self.record["outputs"] = [path for _, path in self.files]
+
+    def start(self, argv, env, cwd):
+        """Start it. The record stands before the process does, so that no start goes unrecorded."""
+        self.save_record()
+        out, err = self.files[0][0], self.files[-1][0]
+        self.clock = time.monotonic()
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd, env=env, start_new_session=True
+        )
+        self.deadline = self.clock + self.request["timeout"] if self.request.get("timeout") else None
+        self.try_record(pid=self.process.pid, born=birth(self.process.pid))
+
+    def enforce_timeout(self):
+        """SIGTERM to the whole group at the deadline, SIGKILL after the grace."""
+        if self.end is None and self.deadline is not None and time.monotonic() >= self.deadline:
+            self.signal_group(signal.SIGKILL if self.timed_out else signal.SIGTERM)
+            self.timed_out = True
+            self.deadline = time.monotonic() + GRACE
+
+    def signal_group(self, number):
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, number)
+
+    def due(self):
+        """Seconds until the deadline wants attention; None where there is none."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def look(self):
+        """How it ended, or None. What a timeout left of the group is killed."""
+        if self.end is None and self.process.poll() is not None:
+            if self.timed_out:
+                self.signal_group(signal.SIGKILL)
+            self.end = {
+                "type": "ended",
+                "id": self.request["id"],
+                "exit": self.process.returncode,
+                "seconds": time.monotonic() - self.clock,
+                "timed_out": self.timed_out,
+                "record": self.record_path,
+            }
+        return self.end
+
+    def save_record(self, **more):
+        self.record.update(more)
+        if self.record_path:
+            write_json(self.record_path, self.record)
+
+    def try_record(self, **more):
+        """A record that can't be written (a full disk) must not stop the watch over a running command."""
+        try:
+            self.save_record(**more)
+        except OSError as error:
+            sys.stderr.write("opskit agent: %s\n" % error)
+
+    def tail(self):
+        with open(self.files[0][1], "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            return Redactor(self.secrets).feed(file.read(), last=True).decode("utf-8", "replace")
+
+    def close(self):
+        """Write how it ended. The output stays until it is collected; a question's goes at once."""
+        for fd in [fd for fd, _ in self.files] + [follower.fd for follower in self.followers]:
+            os.close(fd)
+        if self.record_path is None:
+            remove(self.record["outputs"])
+        elif self.end is not None:
+            self.try_record(ended=time.time(), exit=self.end["exit"], timed_out=self.timed_out, tail=self.tail())
+
+    def discard(self):
+        """It never started: leave no trace."""
+        self.close()
+        remove(self.record["outputs"] + [self.record_path or ""])
+
+
+def remove(paths):
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+# ---------------------------------------------------------------- the agent
+
+
+class Agent:
+    """Reads frames, writes frames, watches one command; everything in one thread around one select."""
+
+    def __init__(self, incoming, outgoing):
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.buffer = b""
+        self.queue = collections.deque()
+        self.queued = 0
+        self.connected = True
+        self.leaving = False
+        self.child = None
+        self.opened = None
+        self.beat = 5.0
+        self.silence = 60.0
+        self.heard = self.said = time.monotonic()
+        os.set_blocking(incoming, False)
+        os.set_blocking(outgoing, False)
+        self.wake, wake_w = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(wake_w, False)
+        signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.hang_up())
+
+    # -- frames out
+
+    def say(self, **message):
+        self.send(b"J", json.dumps(message).encode())
+
+    def send(self, kind, payload):
+        if self.connected and payload:
+            self.queue.append(HEADER.pack(kind, len(payload)) + payload)
+            self.queued += len(payload)
+            self.said = time.monotonic()
+
+    def flush(self):
+        while self.queue and self.connected:
+            data = self.queue.popleft()
+            try:
+                written = os.write(self.outgoing, data)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                return self.hang_up()
+            self.queued -= written
+            if written < len(data):
+                self.queue.appendleft(data[written:])
+                return None
+        if not self.queue:
+            self.queued = 0
+        return None
+
+    def hang_up(self):
+        """The controller is gone. What is at work goes on to its end."""
+        self.connected = False
+        self.leaving = True
+        self.queue.clear()
+        self.queued = 0
+
+    # -- frames in
+
+    def listen(self):
+        try:
+            data = os.read(self.incoming, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.hang_up()
+            return
+        self.heard = time.monotonic()
+        self.buffer += data
+        while len(self.buffer) >= HEADER.size:
+            _, length = HEADER.unpack_from(self.buffer)
+            if len(self.buffer) < HEADER.size + length:
+                return
+            payload = self.buffer[HEADER.size : HEADER.size + length]
+            self.buffer = self.buffer[HEADER.size + length :]
+            self.obey(json.loads(payload.decode()))
+
+    def obey(self, message):
+        kind = message["type"]
+        if kind == "open":
+            self.open(message)
+        elif kind == "run":
+            self.run(message)
+        elif kind == "collected":
+            self.collected(message["path"])
+        elif kind == "bye":
+            self.leaving = True
+
+    def open(self, message):
+        self.beat = message["beat"]
+        self.silence = message["silence"]
+        try:
+            self.say(type="ready", **self.prepare(message))
+        except Refused as refusal:
+            self.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more)
+            self.leaving = True
+        except OSError as error:
+            self.say(type="refused", why="state_dir", message=str(error))
+            self.leaving = True
+
+    def prepare(self, message):
+        env = dict(os.environ)
+        from_file = read_env_file(os.path.expanduser(message["env_file"])) if message["env_file"] else {}
+        env.update(from_file)
+        env.update(message["env"])
+        env["PYTHONUNBUFFERED"] = "1"
+        env.setdefault("PYTHONIOENCODING", "utf-8:backslashreplace")
+        self.env = env
+        names = [name for name in from_file if SECRET_NAME.search(name)]
+        self.secrets = secret_values(env, names + message["secrets"])
+        self.state = State(state_folder(message["state_dir"]), message["path"])
+        self.path = enter_project(message["path"], message["manage"])
+        records = []
+        if message["lock"]:
+            self.state.take_lock(message["holder"])
+            records = self.state.records()
+        self.opened = message
+        return {
+            "path": self.path,
+            "pid": os.getpid(),
+            "python": "%d.%d.%d" % sys.version_info[:3],
+            "revision": revision(self.path),
+            "records": records,
+        }
+
+    def run(self, message):
+        """Start a command. Without the lock only questions are started, and never two at once."""
+        if self.child is not None or self.opened is None or self.leaving:
+            self.refuse(message, "the agent is not free")
+        elif not self.opened["lock"] and not message.get("reads"):
+            self.refuse(message, "the agent does not hold the lock")
+        else:
+            self.start(message)
+
+    def start(self, message):
+        child = None
+        try:
+            child = Child(self.state, self.opened["run"], message, self.secrets)
+            child.start(self.argv(message), dict(self.env, **message.get("env", {})), self.path)
+        except (OSError, ValueError) as error:  # no such program, a NUL in an argument, a full disk
+            if child is not None:
+                child.discard()
+            self.refuse(message, "%s: %s" % (type(error).__name__, error))
+            return
+        self.child = child
+        self.say(type="started", id=message["id"], pid=child.process.pid)
+
+    def argv(self, message):
+        python = sys.executable or "python3"
+        if message.get("source"):
+            return [python, "-u", "-c", message["source"]] + message["args"]
+        return [python, "-u", self.opened["manage"]] + message["args"]
+
+    def refuse(self, message, why):
+        self.say(type="not_started", id=message["id"], error=why)
+
+    def collected(self, path):
+        """A controller has heard how this command ended: the record and its output may go."""
+        if path in [record["path"] for record in self.state.records()]:
+            remove([left for left in read_json(path).get("outputs", []) if left.startswith(self.state.path("."))])
+            remove([path])
+
+    # -- the command at work
+
+    def follow(self):
+        """Send what it has printed, as far as the line takes it. True when all there is has been sent."""
+        for follower in self.child.followers:
+            while self.connected:
+                if self.queued >= BACKLOG:
+                    return False
+                piece = follower.piece()
+                if piece is None:
+                    break
+                self.send(follower.kind, piece)
+                self.flush()
+        return True
+
+    def attend(self):
+        """Look after the command: its timeout, its output, its end."""
+        self.child.enforce_timeout()
+        ended = self.child.look()
+        if self.follow() and ended is not None:
+            for follower in self.child.followers:
+                self.send(follower.kind, follower.redactor.feed(b"", last=True))
+            child, self.child = self.child, None
+            child.close()
+            self.say(**ended)
+
+    # -- the loop
+
+    def loop(self):
+        while self.child is not None or not self.leaving or (self.queue and self.connected):
+            self.keep_time()
+            reads = [self.wake] + ([self.incoming] if self.connected else [])
+            writes = [self.outgoing] if self.connected and self.queue else []
+            ready, writable, _ = select.select(reads, writes, [], self.patience())
+            if self.wake in ready:
+                os.read(self.wake, 4096)
+            if self.incoming in ready:
+                self.listen()
+            if writable:
+                self.flush()
+            if self.child is not None:
+                self.attend()
+            self.flush()
+
+    def patience(self):
+        """Seconds to sleep at most: the next look at the output, the next deadline, the next beat."""
+        waits = [self.beat]
+        if self.child is not None:
+            if self.connected and self.queued < BACKLOG:
+                waits.append(FOLLOW)
+            if self.child.due() is not None:
+                waits.append(self.child.due())
+        return min(waits)
+
+    def keep_time(self):
+        now = time.monotonic()
+        if self.connected and now - self.said >= self.beat:
+            self.say(type="beat")
+        if self.connected and now - self.heard > self.silence:
+            self.hang_up()
+
+
+def main():
+    """Keep the line to the controller for frames alone, and serve."""
+    outgoing = os.dup(1)
+    incoming = os.dup(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(2, 1)
+    os.dup2(null, 0)
+    os.write(outgoing, MAGIC)
+    Agent(incoming, outgoing).loop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""The controller's end of the agent: frames, heartbeats, and the Reply of one command."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import struct
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opskit import errors, model
+from opskit.transport import stream
+from opskit.transport.lines import Lines
+
+MAGIC = b"\0opskit-agent 1\n"
+HEADER = struct.Struct(">cI")
+BEAT = b'{"type": "beat"}'  # being heard is all that it is for
+LARGEST = 16 * 1024 * 1024  # bytes of one frame; more is not the agent speaking
+PREAMBLE = 64 * 1024  # bytes that a login shell may print before the agent speaks
+ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
+NOT_STARTED = 127  # the exit code of a command that could not be started, as a shell gives it
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds: between beats, of silence until the other end is given up, and for the agent to appear."""
+
+    beat: float = 5.0
+    silence: float = 60.0
+    start: float = 30.0
+
+
+USUAL = Timing()
+
+
+class Lost(Exception):  # noqa: N818 - it is a state of the line
+    """The line is dead; the message says how."""
+
+
+class Dead(errors.ConnectError):
+    """The line was dead before the command was sent: it has not been started, and may go elsewhere."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What the agent says of itself once it is in the project (and holds the lock, where that was asked).
+
+    `records` are commands whose end no controller has heard: {run, label, started, ended?, exit?, tail?, path}.
+    """
+
+    path: str
+    python: str
+    revision: str
+    records: tuple[Mapping[str, Any], ...]
+
+
+class Agent:
+    """One agent process on one host. Not for use from several threads at once."""
+
+    def __init__(self, line: stream.Stream, timing: Timing = USUAL) -> None:
+        self._line = line
+        self._timing = timing
+        self._frames: queue.Queue[tuple[bytes, bytes] | Lost] = queue.Queue(maxsize=32)
+        self._sending = threading.Lock()
+        self._closed = threading.Event()
+        self._heard = time.monotonic()
+        self._lost: Lost | None = None
+        self._number = 0
+        self._record = ""
+        threading.Thread(target=self._read, daemon=True, name="opskit-reader").start()
+
+    # -- the start
+
+    def open(self, opening: Mapping[str, Any]) -> Ready:
+        """Send the agent, enter the project. Raises ConnectError, RemoteError or LockHeld.
+
+        `opening` is the `open` frame without its timing.
+        """
+        try:
+            self._line.send(stream.agent_source())
+            kind, _ = self._next(self._timing.start)
+            if kind != b"M":
+                raise Lost("it spoke out of turn")
+            self._say(type="open", beat=self._timing.beat, silence=self._timing.silence, **opening)
+            answer = self._message(self._timing.start)
+        except (Lost, OSError) as error:
+            raise self._no_start(error) from error
+        threading.Thread(target=self._beat, daemon=True, name="opskit-beat").start()
+        if answer["type"] == "refused":
+            raise _refusal(answer)
+        return Ready(answer["path"], answer["python"], answer["revision"], tuple(answer["records"]))
+
+    def _no_start(self, error: Exception) -> errors.OpskitError:
+        """Why there is no agent: the remote shell's own words tell most."""
+        said = " ".join(self._line.stderr().split())[-400:]
+        code = self._line.exit(1.0)
+        self.close()
+        if code is None and not said:
+            return errors.ConnectError(f"the agent did not start: {error}")
+        return errors.RemoteError(f"the agent did not start: {said or error}" + (f" (exit {code})" if code else ""))
+
+    # -- commands
+
+    def run(self, request: Mapping[str, Any], lines: Lines, errors_: Lines | None = None) -> model.Reply:
+        """Run one command and hear it to its end.
+
+        `request` is a `run` frame without type and id. Raises Dead where the line was dead before
+        anything was sent; once it was sent, a dead line is a Reply without an exit code.
+        """
+        if self.lost:
+            raise Dead(str(self.lost))
+        self._collect()
+        self._number += 1
+        began = time.monotonic()
+        try:
+            self._say(type="run", id=self._number, **request)
+            ended = self._hear(lines, errors_ or lines)
+        except (Lost, OSError) as error:
+            self._lost = error if isinstance(error, Lost) else Lost(str(error))
+            ended = {"exit": None, "error": str(error), "seconds": time.monotonic() - began}
+        for each in {id(lines): lines, id(errors_ or lines): errors_ or lines}.values():
+            each.end()
+        return model.Reply(
+            exit=ended["exit"],
+            marks=lines.marks,
+            tail=(errors_ or lines).tail or lines.tail,
+            seconds=ended["seconds"],
+            timed_out=ended.get("timed_out", False),
+            error=ended.get("error", ""),
+        )
+
+    def ask(self, request: Mapping[str, Any]) -> model.Reply:
+        """Run a question: a command that changes nothing, whose stdout is wanted whole and apart from stderr."""
+        answer = _Answer()
+        reply = self.run({**request, "reads": True, "apart": True}, answer, Lines())
+        if answer.full:
+            return model.Reply(exit=NOT_STARTED, error=f"its answer is longer than {ANSWER // 2**20} MB")
+        return model.Reply(
+            exit=reply.exit,
+            tail=reply.tail,
+            out=answer.text(),
+            seconds=reply.seconds,
+            timed_out=reply.timed_out,
+            error="it timed out" if reply.timed_out else reply.error,
+        )
+
+    def collected(self, path: str) -> None:
+        """The end of the command with this record has been heard and written down: the host may forget it."""
+        with contextlib.suppress(OSError):
+            self._say(type="collected", path=path)
+
+    def _collect(self) -> None:
+        """Whoever asks for the next command, or says goodbye, has written down how the last one ended."""
+        record, self._record = self._record, ""
+        if record:
+            self.collected(record)
+
+    @property
+    def lost(self) -> Lost | None:
+        """Why the line is dead; None while it lives. An end that was read and not yet heard counts."""
+        if self._lost is None and time.monotonic() - self._heard > self._timing.silence:
+            self._lost = Lost(f"nothing was heard for {self._timing.silence:.0f} s")
+        if self._lost is None and self._frames.qsize():
+            with contextlib.suppress(Lost):
+                self._next(self._timing.silence)
+        return self._lost
+
+    def close(self) -> None:
+        """Say goodbye and hang up; a command at work goes on to its end without us."""
+        self._closed.set()
+        self._collect()
+        with contextlib.suppress(OSError):
+            self._say(type="bye")
+        self._line.close()
+
+    # -- frames
+
+    def _say(self, **message: Any) -> None:
+        payload = json.dumps(message).encode()
+        with self._sending:
+            self._line.send(HEADER.pack(b"J", len(payload)) + payload)
+
+    def _beat(self) -> None:
+        while not self._closed.wait(self._timing.beat):
+            try:
+                self._say(type="beat")
+            except OSError:
+                return
+
+    def _hear(self, lines: Lines, errors_: Lines) -> dict[str, Any]:
+        """The frames of one command, until its end."""
+        while True:
+            kind, payload = self._next(self._timing.silence)
+            if kind == b"O":
+                lines.feed(payload)
+            elif kind == b"E":
+                errors_.feed(payload)
+            else:
+                ended = self._judge_message(json.loads(payload))
+                if ended is not None:
+                    return ended
+
+    def _judge_message(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        if message["type"] == "ended" and message["id"] == self._number:
+            self._record = message.get("record") or ""
+            return message
+        if message["type"] == "not_started" and message["id"] == self._number:
+            return {"exit": NOT_STARTED, "error": f"not started: {message['error']}", "seconds": 0.0}
+        return None
+
+    def _message(self, patience: float) -> dict[str, Any]:
+        kind, payload = self._next(patience)
+        if kind != b"J":
+            raise Lost("it spoke out of turn")
+        message: dict[str, Any] = json.loads(payload)
+        return message
+
+    def _next(self, patience: float) -> tuple[bytes, bytes]:
+        """The next frame. Raises Lost at the end, and after `patience` seconds without a byte."""
+        while True:
+            left = self._heard + patience - time.monotonic()
+            try:
+                frame = self._frames.get(timeout=max(0.05, left))
+            except queue.Empty:
+                if time.monotonic() - self._heard >= patience:
+                    self._line.close()
+                    raise Lost(f"nothing was heard for {patience:.0f} s") from None
+                continue
+            if isinstance(frame, Lost):
+                self._lost = frame
+                raise frame
+            return frame
+
+    def _read(self) -> None:
+        """The reader's thread: bytes to frames. Full queues slow the host down, not us."""
+        try:
+            data = self._skip_preamble()
+            while True:
+                data = self._frames_of(data)
+                more = self._line.recv()
+                if not more:
+                    raise Lost("the connection was closed")
+                self._heard = time.monotonic()
+                data += more
+        except Lost as lost:
+            self._frames.put(lost)
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the line is dead
+            self._frames.put(Lost(f"{type(error).__name__}: {error}"))
+
+    def _skip_preamble(self) -> bytes:
+        """Everything before the agent's first word is somebody else's: a login shell's banner, say."""
+        data = b""
+        while MAGIC not in data:
+            if len(data) > PREAMBLE:
+                raise Lost(f"it printed {len(data)} bytes that are not the agent's")
+            more = self._line.recv()
+            if not more:
+                raise Lost("the connection was closed before the agent spoke")
+            self._heard = time.monotonic()
+            data += more
+        preamble, _, rest = data.partition(MAGIC)
+        self._frames.put((b"M", preamble))
+        return rest
+
+    def _frames_of(self, data: bytes) -> bytes:
+        """Queue the whole frames of `data`; what is left over is the beginning of the next."""
+        at = 0
+        while len(data) - at >= HEADER.size:
+            kind, length = HEADER.unpack_from(data, at)
+            if kind not in b"JOE" or length > LARGEST:
+                raise Lost("what came is not a frame")
+            if len(data) - at < HEADER.size + length:
+                break
+            payload = data[at + HEADER.size : at + HEADER.size + length]
+            at += HEADER.size + length
+            if payload != BEAT:
+                self._frames.put((kind, payload))
+        return data[at:]
+
+
+class _Answer(Lines):
+    """A whole stdout, up to a bound."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @property
+    def full(self) -> bool:
+        return self._size > ANSWER
+
+    def feed(self, data: bytes) -> None:
+        self._size += len(data)
+        if not self.full:
+            self._pieces.append(data)
+
+    def text(self) -> str:
+        return b"".join(self._pieces).decode("utf-8", "replace")
+
+
+def _refusal(answer: Mapping[str, Any]) -> errors.OpskitError:
+    if answer["why"] == "locked":
+        return errors.LockHeld(_holder(answer["holder"]))
+    return errors.RemoteError(str(answer["message"]))
+
+
+def _holder(holder: Mapping[str, Any]) -> str:
+    """Who holds the lock, as far as the host knows."""
+    if holder.get("orphan"):
+        return (
+            f"the agent of run {holder.get('run')} was killed, and its command for "
+            f"`{holder.get('label')}` still runs there (process {holder.get('pid')})"
+        )
+    since = str(holder.get("at", ""))[:16].replace("T", " ")
+    return f"started {since} UTC by {holder.get('operator', 'somebody')}, run {holder.get('run', 'unknown')}"

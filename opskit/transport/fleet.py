@@ -1,0 +1,174 @@
+"""The environment's hosts, of which one serves: the next one steps in when it can't be reached."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opskit import errors, model
+from opskit.transport import agent, lines, local, stream
+
+_RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Who asks for the lock, as the next one to ask will be told: {run, operator, at}. None in `Fleet` is no lock."""
+
+    run: str
+    operator: str
+    at: str  # ISO 8601, UTC
+
+    def frame(self) -> dict[str, str]:
+        return {"run": self.run, "operator": self.operator, "at": self.at}
+
+
+def connect(environment: model.Environment, host: model.Host) -> stream.Stream:
+    """Open a stream to a host. Fabric is imported only where SSH is spoken: it is slow to import."""
+    if host.kind is model.HostKind.LOCAL:
+        return local.connect(environment, host)
+    from opskit.transport import ssh  # noqa: PLC0415
+
+    return ssh.connect(environment, host)
+
+
+class Fleet:
+    """Connects on demand, and keeps one connection for the whole run."""
+
+    def __init__(
+        self,
+        environment: model.Environment,
+        hold: Hold | None = None,
+        *,
+        notice: Callable[[str], None] = lambda _: None,
+        connector: stream.Connector = connect,
+        timing: agent.Timing = agent.USUAL,
+    ) -> None:
+        self._environment = environment
+        self._hold = hold
+        self._notice = notice
+        self._connector = connector
+        self._timing = timing
+        self._agent: agent.Agent | None = None
+        self.host = ""
+        self.ready = agent.Ready("", "", "", ())
+
+    # -- who serves
+
+    def open(self) -> agent.Ready:
+        """Connect to the first host that answers.
+
+        Raises ConnectError when none does, and RemoteError, HostKeyError or LockHeld of the first that does.
+        """
+        refused: list[str] = []
+        for host in self._environment.hosts:
+            try:
+                return self._start(host)
+            except errors.ConnectError as error:
+                refused.append(str(error))
+                if host is not self._environment.hosts[-1]:
+                    self._notice(f"{host.name} does not serve: {error}")
+        raise errors.ConnectError("; ".join(refused))
+
+    def _start(self, host: model.Host) -> agent.Ready:
+        self._agent = None
+        started = agent.Agent(self._connector(self._environment, host), self._timing)
+        try:
+            self.ready = started.open(self._opening())
+        except errors.LockHeld as error:
+            started.close()
+            held = f"another run holds `{self._environment.name}`: {error}"
+            raise errors.LockHeld(held, hint="watch it with `invoke runs`.") from None
+        except errors.RemoteError as error:
+            started.close()
+            raise errors.RemoteError(f"{host.name}: {error}") from None
+        except errors.ConnectError as error:
+            raise errors.ConnectError(f"{host.name}: {error}") from None
+        self._agent, self.host = started, host.name
+        return self.ready
+
+    def _opening(self) -> dict[str, Any]:
+        app = self._environment.app
+        return {
+            "path": app.path,
+            "manage": app.manage,
+            "env": dict(app.env),
+            "secrets": sorted(app.secrets),
+            "env_file": app.env_file,
+            "state_dir": app.state_dir,
+            "lock": self._hold is not None,
+            "holder": self._hold.frame() if self._hold else {},
+            "run": self._hold.run if self._hold else "",
+        }
+
+    @property
+    def serving(self) -> bool:
+        """Whether there is an agent, and its line lives."""
+        return self._agent is not None and self._agent.lost is None
+
+    def _alive(self) -> agent.Agent:
+        """The agent, or a new one where the line died between two commands. Raises what `open` raises."""
+        if self._agent is not None and self._agent.lost:
+            self._notice(f"lost {self.host} between two tenants ({self._agent.lost}): connecting again")
+            self._agent.close()
+            self._reopen()
+        if self._agent is None:
+            self.open()
+        assert self._agent is not None  # noqa: S101 - for mypy
+        return self._agent
+
+    def _reopen(self) -> None:
+        """Our lost agent lets go of the lock as soon as it notices; until then it is we who hold it."""
+        patience = time.monotonic() + self._timing.silence + 2 * self._timing.beat
+        while True:
+            try:
+                self.open()
+                return
+            except errors.LockHeld as error:
+                if self._hold is None or self._hold.run not in str(error) or time.monotonic() > patience:
+                    raise
+                time.sleep(_RETRY)
+
+    # -- commands
+
+    def ask(self, command: model.Command) -> model.Reply:
+        """Ask the project something. Raises what `open` raises, and ConnectError when the answer does not come."""
+        reply = self._alive().ask(self._request(command))
+        if reply.exit is None:
+            raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
+        return reply
+
+    def run(
+        self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear
+    ) -> model.Reply:
+        """Run a management command that may change something. A line that dies after it was sent is a Reply."""
+        output = lines.Lines(patterns, hear)
+        request = {**self._request(command), "label": label, "env": {"PGAPPNAME": self._label(label)}}
+        return self._alive().run(request, output)
+
+    def _request(self, command: model.Command) -> dict[str, Any]:
+        """The `run` frame of a command; a question gets its program, and is told where manage.py is."""
+        request: dict[str, Any] = {"args": list(command.args), "timeout": command.timeout}
+        if command.question:
+            request["source"] = stream.source(command.question)
+            request["args"] += [self._environment.app.manage, "{}"]
+        return request
+
+    def _label(self, tenant: str) -> str:
+        """What pg_stat_activity shows: PostgreSQL keeps 63 bytes of it, and only printable ASCII."""
+        run = self._hold.run if self._hold else ""
+        shown = "".join(letter if " " < letter <= "~" else "?" for letter in tenant)
+        return f"opskit/{run}/{shown}"[:63]
+
+    def forget(self, record: Mapping[str, Any]) -> None:
+        """What an earlier run left behind has been read and written down."""
+        if self._agent is not None:
+            self._agent.collected(str(record["path"]))
+
+    def close(self) -> None:
+        if self._agent is not None:
+            self._agent.close()
+            self._agent = None

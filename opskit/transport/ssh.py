@@ -1,0 +1,314 @@
+"""OpenSSH's hosts, through a Fabric connection whose host keys are checked.
+
+Fabric's Connection accepts any host key and never loads known_hosts (fabric 3.2.3, connection.py);
+here the connection and each of its gateways get the operator's, and a policy that refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import fabric
+import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+
+from opskit import errors, model
+from opskit.transport import stream
+
+_CHUNK = 256 * 1024
+_WINDOW = 16 * 1024 * 1024  # bytes under way: a slow reader keeps at most so many
+_PACKET = 64 * 1024
+
+# A bad banner or key ends in an exception of ours; its traceback in the log helps nobody.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+class _Connection(fabric.Connection):
+    """Fabric's connection, with a ProxyCommand that Ctrl-C does not reach."""
+
+    def open_gateway(self) -> Any:
+        if isinstance(self.gateway, str):
+            command = self.gateway.replace("%h", self.host).replace("%p", str(self.port)).replace("%r", self.user)
+            return _ProxyCommand(command)
+        return super().open_gateway()
+
+
+class _ProxyCommand(paramiko.ProxyCommand):
+    """Paramiko's starts the command in our own process group, where Ctrl-C ends it (paramiko 5.1, proxy.py)."""
+
+    def __init__(self, command_line: str) -> None:
+        self.cmd = shlex.split(command_line)
+        self.process = subprocess.Popen(
+            self.cmd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self.timeout = None
+
+
+# ---------------------------------------------------------------- host keys
+
+
+class _Known:
+    """The operator's known_hosts, read line by line: one odd line must not make the whole file useless."""
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        self.entries: list[HostKeyEntry] = []
+        self.revoked: list[paramiko.PKey] = []
+        for file in files:
+            self._read(Path(file).expanduser())
+
+    def _read(self, file: Path) -> None:
+        with contextlib.suppress(OSError):
+            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+                self._take(line.strip())
+
+    def _take(self, line: str) -> None:
+        if not line or line.startswith(("#", "@cert-authority")):
+            return
+        revoked = line.startswith("@revoked")
+        with contextlib.suppress(InvalidHostKey, paramiko.SSHException, ValueError):
+            entry = HostKeyEntry.from_line(line.removeprefix("@revoked").strip())
+            if entry is not None and entry.key is not None:
+                if revoked:
+                    self.revoked.append(entry.key)
+                else:
+                    self.entries.append(entry)
+
+    def load_into(self, client: paramiko.SSHClient) -> None:
+        keys = client.get_host_keys()
+        for entry in self.entries:
+            if entry.key is not None and entry.key not in self.revoked:
+                for name in entry.hostnames or ():
+                    keys.add(name, entry.key.get_name(), entry.key)
+
+
+class _Policy(paramiko.MissingHostKeyPolicy):
+    """What becomes of a key that no known_hosts has."""
+
+    def __init__(self, settings: model.Ssh, known: _Known) -> None:
+        self._settings = settings
+        self._known = known
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
+        if key in self._known.revoked:
+            raise errors.HostKeyError(f"the host key of {hostname} is revoked in known_hosts")
+        if not self._settings.accept_new:
+            raise _unknown(hostname, key, self._settings)
+        file = Path(self._settings.known_hosts[0]).expanduser()
+        try:
+            _add_line(file, f"{hostname} {key.get_name()} {key.get_base64()}\n")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise errors.HostKeyError(
+                f"the host key of {hostname} is new, and can't be added to `{file}`: {reason}"
+            ) from error
+
+
+def _add_line(file: Path, line: str) -> None:
+    """Append to a known_hosts, whose last line may lack its end."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("a+b") as out:
+        if out.tell():
+            out.seek(-1, os.SEEK_END)
+            line = line if out.read(1) == b"\n" else f"\n{line}"
+        out.write(line.encode())
+
+
+def _unknown(hostname: str, key: paramiko.PKey, settings: model.Ssh) -> errors.HostKeyError:
+    name, _, port = hostname.lstrip("[").partition("]:")
+    scan = f"ssh-keyscan {f'-p {port} ' if port else ''}{name} >> {shlex.quote(settings.known_hosts[0])}"
+    return errors.HostKeyError(
+        f"the host key of {hostname} is not known: it shows {key.get_name()} {key.fingerprint}",
+        hint=f"compare that with the host's own, then `{scan}`, "
+        "or set `ssh: {host_keys: accept-new}` in the inventory.",
+    )
+
+
+def _harden(connection: Any, settings: model.Ssh, known: _Known) -> None:
+    """Give the connection and each of its gateways the operator's known hosts."""
+    while isinstance(connection, fabric.Connection):
+        known.load_into(connection.client)
+        connection.client.set_missing_host_key_policy(_Policy(settings, known))
+        connection.connect_kwargs.setdefault("banner_timeout", settings.connect_timeout)
+        connection.connect_kwargs.setdefault("auth_timeout", max(30.0, settings.connect_timeout))
+        connection = connection.gateway
+
+
+# ---------------------------------------------------------------- the stream
+
+
+class SshStream:
+    def __init__(self, connection: Any, channel: paramiko.Channel) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._tail = stream.Tail(lambda: channel.recv_stderr(4096))
+
+    def send(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+    def recv(self) -> bytes:
+        return self._channel.recv(_CHUNK)
+
+    def close(self) -> None:
+        """Hang up: the agent reads the end of its stdin, finishes what is at work, and ends by itself."""
+        with contextlib.suppress(Exception):
+            self._channel.shutdown_write()
+        self._connection.close()
+        gateway = self._connection.gateway
+        while isinstance(gateway, fabric.Connection):
+            gateway.close()
+            gateway = gateway.gateway
+
+    def stderr(self) -> str:
+        return self._tail.text()
+
+    def exit(self, timeout: float) -> int | None:
+        if not self._channel.status_event.wait(timeout):
+            return None
+        code = self._channel.recv_exit_status()
+        return code if code >= 0 else None  # -1 is a channel that closed without a status
+
+
+def connect(environment: model.Environment, host: model.Host) -> SshStream:
+    """Connect and start the agent's Python. Raises ConnectError or HostKeyError, with one cause each."""
+    connection = _prepare(environment, host)
+    where = f"{connection.host}:{connection.port}"
+    try:
+        connection.open()
+        channel = _session(connection, environment)
+    except errors.OpskitError:
+        connection.close()
+        raise
+    except Exception as error:
+        connection.close()
+        raise _explain(error, where, connection, environment.ssh) from error
+    return SshStream(connection, channel)
+
+
+def _prepare(environment: model.Environment, host: model.Host) -> Any:
+    try:
+        connection = _Connection(
+            host.address,
+            user=host.user,
+            port=host.port,
+            connect_timeout=int(max(1, environment.ssh.connect_timeout)),
+            connect_kwargs={"key_filename": [host.identity_file]} if host.identity_file else {},
+        )
+    except Exception as error:
+        raise errors.ConnectError(f"~/.ssh/config can't be used for {host.name}: {error}") from error
+    _harden(connection, environment.ssh, _Known(environment.ssh.known_hosts))
+    return connection
+
+
+def _session(connection: Any, environment: model.Environment) -> paramiko.Channel:
+    """A channel with the agent's Python at its other end.
+
+    The only text that a remote shell reads: the inventory's own words, quoted, and the fixed boot program.
+    """
+    _send_at_once(connection.transport)
+    channel: paramiko.Channel = connection.transport.open_session(
+        window_size=_WINDOW, max_packet_size=_PACKET, timeout=environment.ssh.connect_timeout
+    )
+    channel.settimeout(environment.ssh.connect_timeout)
+    channel.exec_command(shlex.join(stream.agent_argv(environment.app)))
+    channel.settimeout(None)
+    return channel
+
+
+def _send_at_once(transport: paramiko.Transport) -> None:
+    """Paramiko leaves Nagle's algorithm on: small frames would wait 40 ms for the host to acknowledge the last."""
+    if isinstance(transport.sock, socket.socket):  # behind a gateway it is a channel
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+# ---------------------------------------------------------------- what went wrong
+
+
+def _explain(error: Exception, where: str, connection: Any, settings: model.Ssh) -> errors.OpskitError:
+    """One of our errors for whatever Paramiko or the socket raised."""
+    if isinstance(error, paramiko.BadHostKeyException):
+        return _changed(error, connection, settings)
+    why = _cause(error, connection, settings)
+    return errors.ConnectError(f"cannot connect to {where} as `{connection.user}`: {why}")
+
+
+def _changed(error: paramiko.BadHostKeyException, connection: Any, settings: model.Ssh) -> errors.HostKeyError:
+    host, port = error.hostname, _port(error.hostname, connection)
+    entry = host if port == paramiko.config.SSH_PORT else f"[{host}]:{port}"
+    holding = (file for file in settings.known_hosts if error.expected_key in [e.key for e in _Known((file,)).entries])
+    file = next(holding, settings.known_hosts[0])
+    return errors.HostKeyError(
+        f"the host key of {host}:{port} has changed: known_hosts has {error.expected_key.fingerprint}, "
+        f"the host shows {error.key.fingerprint}",
+        hint=f"if the host was rebuilt, `ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(entry)}` "
+        "and add its new key; if not, somebody may be listening in.",
+    )
+
+
+def _port(hostname: str, connection: Any) -> int:
+    """The port of the connection, or of that one of its gateways which is called so."""
+    while connection.host != hostname and isinstance(connection.gateway, fabric.Connection):
+        connection = connection.gateway
+    return int(connection.port)
+
+
+def _cause(error: Exception, connection: Any, settings: model.Ssh) -> str:
+    """One cause each, in words. The order matters: the first that fits is the most precise."""
+    timeout = f"timed out after {settings.connect_timeout:.0f} s"
+    causes: tuple[tuple[type[Exception], str], ...] = (
+        (paramiko.PasswordRequiredException, "its key has a passphrase: `ssh-add` it first"),
+        (paramiko.AuthenticationException, f"the host refused the key{_keys(connection)}"),
+        (socket.gaierror, "there is no host of that name"),
+        (TimeoutError, timeout),
+        (EOFError, _CLOSED),
+        (OSError, _system(error)),
+        (paramiko.SSHException, _protocol(error, settings)),
+    )
+    return next((words for kind, words in causes if isinstance(error, kind)), str(error) or type(error).__name__)
+
+
+_CLOSED = "it closed the connection before an SSH session began"
+
+
+def _protocol(error: Exception, settings: model.Ssh) -> str:
+    """What Paramiko's sentences mean (paramiko 5.1, transport.py and client.py); others stand for themselves."""
+    said = str(error)
+    silent = f"it accepts connections, and no SSH session began within {settings.connect_timeout:.0f} s"
+    if "banner" in said.lower():
+        return silent if isinstance(error.__context__, TimeoutError) else _CLOSED
+    if said.startswith("Indecipherable protocol version"):
+        return "it accepts connections and does not speak SSH"
+    meant = {
+        "No existing session": silent,  # the time was up before it had one
+        "Negotiation failed.": _CLOSED,
+        "No authentication methods available": "there is no key to log in with: no identity_file, no agent's, "
+        "none of the usual ones",
+    }
+    return meant.get(said, said or type(error).__name__)
+
+
+def _keys(connection: Any) -> str:
+    files = connection.connect_kwargs.get("key_filename") or []
+    return f" (tried {', '.join(map(str, files))}, the agent's and the usual ones)" if files else ""
+
+
+def _system(error: BaseException) -> str:
+    """The system's own words; Paramiko wraps one error for each address that it tried."""
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        return " and ".join(sorted({_system(each) for each in error.errors.values()}))
+    number = getattr(error, "errno", None)
+    words = os.strerror(number).lower() if number else str(error)
+    file = getattr(error, "filename", None)
+    return f"`{file}`: {words}" if file else words

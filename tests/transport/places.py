@@ -1,0 +1,53 @@
+"""The places where the contract holds: this machine, a real sshd, the embedded server."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from pathlib import Path
+
+from opskit import model
+from opskit.transport import agent, fleet
+
+FAST = agent.Timing(beat=0.2, silence=3.0, start=20.0)
+MANAGE = Path(__file__).parent / "manage.py"
+HOLD = fleet.Hold("20261122T140200-test", "deploy@ops1", "2026-11-22T14:02:00+00:00")
+NAMES = ("local", "sshd", "embedded")
+
+
+@contextlib.contextmanager
+def environment(name: str, folder: Path, request):
+    """An environment with one host, whose project is tests/transport/manage.py in `folder`/app."""
+    with _reached(name, folder, request) as (host, ssh):
+        yield model.Environment("test", (host,), app(folder), "custom", ssh=ssh, root=str(folder))
+
+
+def app(folder: Path, **more) -> model.App:
+    project = folder / "app"
+    project.mkdir(exist_ok=True)
+    (project / "manage.py").write_text(MANAGE.read_text())
+    return model.App(**{"path": str(project), "python": sys.executable, "state_dir": str(folder / "state"), **more})
+
+
+@contextlib.contextmanager
+def _reached(name: str, folder: Path, request):
+    if name == "local":
+        yield model.Host("here", "localhost", model.HostKind.LOCAL), model.Ssh()
+    elif name == "sshd":
+        yield of_sshd(request.getfixturevalue("sshd"))
+    else:
+        from opskit.demo import server
+
+        with server.running(folder) as at:
+            host = model.Host("demo", at.host, user=at.user, port=at.port, identity_file=str(at.identity_file))
+            yield host, model.Ssh(known_hosts=(str(at.known_hosts),))
+
+
+def of_sshd(sshd) -> tuple[model.Host, model.Ssh]:
+    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
+    return host, model.Ssh(known_hosts=(str(sshd.known_hosts),), connect_timeout=5.0)
+
+
+def run(hosts: fleet.Fleet, *args: str, timeout: float | None = 60.0, marks: str = "^mark", hear=lambda *_: None):
+    return hosts.run(model.Command(args, timeout=timeout), "acme", (re.compile(marks, re.MULTILINE),), hear)

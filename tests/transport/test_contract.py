@@ -1,0 +1,305 @@
+"""What every transport keeps: the same tests over this machine, a real sshd and the embedded server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import places
+import pytest
+from places import run
+
+from opskit import errors, model
+from opskit.transport import fleet
+
+
+@pytest.fixture(params=places.NAMES)
+def environment(request, tmp_path):
+    with places.environment(request.param, tmp_path, request) as made:
+        yield made
+
+
+@pytest.fixture
+def hosts(environment):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as opened:
+        opened.open()
+        yield opened
+
+
+def state(environment) -> list[str]:
+    return sorted(path.name for path in Path(environment.app.state_dir).iterdir())
+
+
+HOSTILE = [
+    "a b",
+    "it's",
+    'say "hi"',
+    "line\nbreak",
+    "$(touch /nowhere)",
+    "`id`",
+    "; rm -rf .",
+    "\\",
+    "*",
+    "--help",
+    "",
+    "é😀",
+    "\x1b[2J",
+    "!history",
+    "%s",
+    "{tenant}",
+]
+
+
+def test_arguments_arrive_as_they_are(hosts):
+    reply = run(hosts, "show", *HOSTILE)
+    assert json.loads(reply.tail) == HOSTILE
+
+
+def test_a_nul_in_an_argument_is_refused_and_nothing_is_started(hosts):
+    reply = run(hosts, "show", "a\0b")
+    assert (reply.exit, reply.error) == (127, "not started: ValueError: embedded null byte")
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 127, 255])
+def test_exit_codes_arrive(hosts, code):
+    assert run(hosts, "code", str(code)).exit == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_signal_is_a_negative_exit_code(hosts, number):
+    assert run(hosts, "suicide", str(int(number))).exit == -number
+
+
+def test_a_closed_stdout_is_not_the_end(hosts):
+    reply = run(hosts, "close_stdout")
+    assert (reply.exit, reply.marks) == (4, ("mark before",))
+
+
+def test_a_daemon_left_behind_does_not_hold_the_command(hosts, tmp_path):
+    reply = run(hosts, "daemon", str(tmp_path / "pid"))
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert (reply.exit, reply.marks, reply.seconds < 20) == (0, ("mark parent ends",), True)
+
+
+def test_half_a_character_is_shown_as_such(hosts):
+    assert run(hosts, "half_utf8").marks == ("mark �",)
+
+
+def test_bytes_that_are_no_text_pass(hosts):
+    reply = run(hosts, "binary")
+    assert (reply.exit, reply.marks) == (0, ("mark after",))
+
+
+def test_output_that_looks_like_frames_is_output(hosts):
+    reply = run(hosts, "frames")
+    assert (reply.exit, reply.marks) == (3, ('mark {"type": "ended"}',))
+
+
+def test_200_mb_arrive_whole(hosts):
+    heard = []
+    reply = run(hosts, "much", "200", timeout=300.0, hear=lambda text, _: heard.append(len(text)))
+    assert (reply.exit, sum(heard), reply.marks) == (0, 200 * 1_000_000 + len("mark end\n"), ("mark end",))
+
+
+def test_a_line_of_50_mb_passes(hosts):
+    heard = []
+    reply = run(hosts, "one_line", "50", timeout=300.0, hear=lambda text, _: heard.append(len(text)))
+    assert (reply.exit, reply.marks, sum(heard)) == (0, ("mark end",), 50_000_001 + len("mark end\n"))
+
+
+def test_stdin_is_empty(hosts):
+    assert run(hosts, "stdin").tail == "''\n"
+
+
+def test_a_question_gets_stdout_apart_from_stderr(hosts):
+    reply = hosts.ask(model.Command(("both",)))
+    assert (reply.exit, reply.out, reply.tail) == (0, "on stdout\n", "on stderr\n")
+
+
+def test_a_timeout_ends_the_whole_process_group(hosts, tmp_path):
+    reply = run(hosts, "stubborn", str(tmp_path / "pids"), timeout=1.0)
+    pids = json.loads((tmp_path / "pids").read_text())
+    assert (reply.exit, reply.timed_out) == (-signal.SIGKILL, True)
+    assert [pid for pid in pids if _runs(pid)] == []
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs; one that was killed may take a moment to go."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return False
+        except FileNotFoundError:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_command_that_ended_leaves_nothing_but_the_lock(environment, hosts):
+    run(hosts, "show")
+    hosts.close()
+    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+
+
+def eventually(true, seconds: float = 15.0) -> None:
+    """Wait until `true()`; fails by name."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.02)
+
+
+def test_the_second_run_is_refused_and_told_who_holds_the_lock(environment, hosts):
+    with pytest.raises(errors.LockHeld) as caught:
+        fleet.Fleet(environment, fleet.Hold("other", "x@y", ""), timing=places.FAST).open()
+    assert str(caught.value) == (
+        "another run holds `test`: started 2026-11-22 14:02 UTC by deploy@ops1, run 20261122T140200-test"
+    )
+    assert caught.value.hint == "watch it with `invoke runs`."
+
+
+def test_the_lock_is_free_as_soon_as_the_run_is_over(environment, hosts):
+    hosts.close()
+    eventually(lambda: opens(environment))
+
+
+def opens(environment) -> bool:
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as another:
+        try:
+            another.open()
+        except errors.LockHeld:
+            return False
+        return True
+
+
+def test_without_the_lock_only_questions_are_started(environment, hosts):
+    with contextlib.closing(fleet.Fleet(environment, timing=places.FAST)) as reader:
+        reader.open()
+        assert run(reader, "show").error == "not started: the agent does not hold the lock"
+        assert reader.ask(model.Command(("show", "1"))).out == '["1"]\n'
+
+
+def test_a_controller_that_goes_away_leaves_the_command_to_its_end(environment, hosts, tmp_path):
+    started = threading.Thread(target=run, args=(hosts, "wait_for", str(tmp_path / "go"), str(tmp_path / "witness")))
+    started.start()
+    eventually(lambda: (tmp_path / "witness.begun").exists())
+    hosts._agent._line.close()  # as if it were killed: no goodbye
+    started.join(20)
+    assert not opens(environment)
+    (tmp_path / "go").touch()
+    eventually(lambda: opens(environment))
+    assert (tmp_path / "witness").read_text() == "done"
+
+
+def test_what_a_gone_controller_missed_is_told_to_the_next(environment, hosts, tmp_path):
+    replies = []
+    started = threading.Thread(target=lambda: replies.append(run(hosts, "wait_for", str(tmp_path / "go"), "w")))
+    started.start()
+    eventually(lambda: (tmp_path / "app" / "w.begun").exists())
+    hosts._agent._line.close()
+    started.join(20)
+    (tmp_path / "go").touch()
+    eventually(lambda: opens(environment))
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as after:
+        (left,) = after.open().records
+        after.forget(left)
+    assert [reply.exit for reply in replies] == [None]
+    assert (left["label"], left["exit"], left["run"], left["tail"]) == ("acme", 0, places.HOLD.run, "mark finished\n")
+    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+
+
+def test_a_stream_cut_in_mid_run_is_a_reply_without_an_exit_code(hosts, tmp_path):
+    replies = []
+    started = threading.Thread(target=lambda: replies.append(run(hosts, "wait_for", str(tmp_path / "go"), "w")))
+    started.start()
+    eventually(lambda: (tmp_path / "app" / "w.begun").exists())
+    hosts._agent._line.close()
+    started.join(20)
+    (tmp_path / "go").touch()
+    assert [reply.exit for reply in replies] == [None]
+
+
+def test_the_next_command_after_a_lost_connection_gets_a_new_one(environment):
+    said = []
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST, notice=said.append)) as hosts:
+        hosts.open()
+        hosts._agent._line.close()
+        eventually(lambda: hosts._agent.lost is not None)
+        assert run(hosts, "show", "again").tail == '["again"]\n'
+    assert [text.partition(" (")[0] for text in said] == [f"lost {environment.hosts[0].name} between two tenants"]
+
+
+def test_secrets_leave_the_host_in_no_output(environment, tmp_path):
+    (tmp_path / "env").write_text("# comment\nexport DB_PASSWORD='hunter2hunter2'\nDEBUG=1\nBROKEN\n")
+    app = replace(
+        environment.app,
+        env={"DSN": "postgres://u:pa55word@h/db"},
+        secrets=frozenset({"DSN"}),
+        env_file=str(tmp_path / "env"),
+    )
+    with contextlib.closing(fleet.Fleet(replace(environment, app=app), places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        reply = run(hosts, "environment", "DB_PASSWORD", "DSN", "DEBUG", "PGAPPNAME")
+        alone = run(hosts, "show", "x pa55word y")
+    assert json.loads(reply.tail) == {
+        "DB_PASSWORD": "[REDACTED]",
+        "DSN": "[REDACTED]",
+        "DEBUG": "1",
+        "PGAPPNAME": "opskit/20261122T140200-test/acme",
+    }
+    assert alone.tail == '["x [REDACTED] y"]\n'
+
+
+def test_a_link_that_moves_in_mid_run_changes_nothing(environment, tmp_path):
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "app")
+    app = replace(environment.app, path=str(link))
+    with contextlib.closing(fleet.Fleet(replace(environment, app=app), places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        link.unlink()
+        link.symlink_to(tmp_path)
+        assert json.loads(run(hosts, "where").tail) == [str(tmp_path / "app"), "manage.py"]
+
+
+def test_a_wrapper_is_part_of_the_command(environment):
+    app = replace(environment.app, wrapper=("env", "WRAPPED=it is"))
+    with contextlib.closing(fleet.Fleet(replace(environment, app=app), places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        assert run(hosts, "environment", "WRAPPED").tail == '{"WRAPPED": "it is"}\n'
+
+
+WRONG = [
+    ({"path": "/nowhere/app"}, "app.path `/nowhere/app`: No such file or directory"),
+    ({"manage": "run.py"}, "app.manage `run.py`: there is no such file in `{app}`"),
+    ({"env_file": "/nowhere/env"}, "app.env_file `/nowhere/env`: No such file or directory"),
+    ({"state_dir": "/dev/null/x"}, "app.state_dir `/dev/null/x`: it can't be made, or is not a folder of this user's"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG)
+def test_a_wrong_place_is_named(environment, tmp_path, wrong, message):
+    broken = replace(environment, app=replace(environment.app, **wrong))
+    with pytest.raises(errors.RemoteError) as caught:
+        fleet.Fleet(broken, places.HOLD, timing=places.FAST).open()
+    assert message.format(app=tmp_path / "app") in str(caught.value)
+
+
+def test_a_python_that_is_not_there_is_named(environment):
+    broken = replace(environment, app=replace(environment.app, python="/nowhere/python"))
+    with pytest.raises(errors.CannotStart) as caught:
+        fleet.Fleet(broken, places.HOLD, timing=places.FAST).open()
+    assert "/nowhere/python" in str(caught.value)
+
+
+def test_a_python_that_is_no_python_is_a_clear_refusal(environment):
+    broken = replace(environment, app=replace(environment.app, python="false"))
+    with pytest.raises(errors.RemoteError) as caught:
+        fleet.Fleet(broken, places.HOLD, timing=places.FAST).open()
+    assert "the agent did not start" in str(caught.value)
