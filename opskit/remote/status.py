@@ -1,0 +1,472 @@
+"""Ask a Django project what is pending, for every tenant, in one process that changes nothing.
+
+This text runs on the host, by itself, with the project's folder as working directory::
+
+    python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...]}'
+
+and answers with one line of JSON on stdout::
+
+    {"v": 1,
+     "shared": {"pending": ["app.name", ...]},
+     "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": ""}, ...],
+     "listing_error": why tenants is [], where the shared database must be migrated first,
+     "busy": which of the application names have a connection to the master's PostgreSQL,
+     "django": "5.2", "python": "3.11"}
+
+`latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
+would apply it. A tenant that can't be asked, or must not be migrated, has an `error`.
+Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
+
+Standard library and Django only, Python 3.8 and newer.
+"""
+
+# ruff: noqa: PLC0415 - Django comes in where the project is about to be started, or has been
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import re
+import runpy
+import sys
+import traceback
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
+
+Migration = Tuple[str, str]  # app, name
+TABLE = "django_migrations"
+CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own setting wins
+
+
+# ---------------------------------------------------------------- the start: as manage.py would
+
+
+def main() -> int:
+    answers = take_stdout()
+    framework, manage = sys.argv[1:3]
+    params = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+    question = Question(framework, params)
+    try:
+        start(manage, question)
+    except BaseException as error:  # noqa: BLE001 - a manage.py may end in any way
+        question.note(error)
+    if question.answer is not None:
+        write(answers, json.dumps(question.answer))
+        return 0
+    return complain(manage, question)
+
+
+def take_stdout() -> int:
+    """Keep stdout for the answer alone: what the project prints goes to stderr."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return private
+
+
+def write(descriptor: int, line: str) -> None:
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        stream.write(line + "\n")
+
+
+class Question:
+    """What manage.py reaches instead of a command. Its answer, or the error in its place."""
+
+    def __init__(self, framework: str, params: Dict[str, Any]) -> None:
+        self.framework = framework
+        self.params = params
+        self.reached = False
+        self.answer: Optional[Dict[str, Any]] = None
+        self.error: Optional[BaseException] = None
+
+    def ask(self) -> None:
+        # manage.py must not see what goes wrong here: it may catch it, or exit.
+        self.reached = True
+        try:
+            self.answer = survey(self.framework, self.params)
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            self.note(error)
+
+    def note(self, error: BaseException) -> None:
+        if self.error is None and self.answer is None:
+            self.error = error
+
+
+def start(manage: str, question: Question) -> None:
+    """Run manage.py up to where it would run a command: whatever it does before counts."""
+    path = os.path.abspath(manage)
+    sys.path[:] = [os.path.dirname(path)] + [entry for entry in sys.path if entry]
+    from django.core import management
+
+    # execute_from_command_line ends in this method, and so do the manage.py that go without it.
+    management.ManagementUtility.execute = lambda _utility: question.ask()
+    sys.argv = [manage, "check"]
+    runpy.run_path(path, run_name="__main__")
+
+
+def complain(manage: str, question: Question) -> int:
+    error = question.error
+    if not question.reached and (error is None or isinstance(error, SystemExit)):
+        how = "" if error is None else ": it exited with %r" % (error.code,)
+        sys.stderr.write(one_line("%s never reached execute_from_command_line%s" % (manage, how)) + "\n")
+        return 3
+    if error is not None:
+        sys.stderr.write(scrub("".join(traceback.format_exception(type(error), error, error.__traceback__))))
+        sys.stderr.write("\n" + reason(error) + "\n")
+    return 1
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
+    if framework not in FRAMEWORKS:
+        known = ", ".join(sorted(FRAMEWORKS))
+        raise LookupError("no question for the framework `%s`, only for %s" % (framework, known))
+    import django
+
+    django.setup()
+    keep_secret(database_settings())
+    master, tenants_of = FRAMEWORKS[framework]
+    pending = Pending()
+    shared = pending_on_master(master(), pending)
+    answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": []}
+    try:
+        answer["tenants"] = list(tenants_of(pending))
+    except Exception as error:
+        if not shared:
+            raise
+        answer["listing_error"] = reason(error)
+    answer.update(busy(master(), params.get("busy") or []))
+    answer.update(django=django.get_version(), python=platform.python_version())
+    close_connections()
+    return answer
+
+
+def state(tenant_id: str, history: List[Migration], pending: List[str]) -> Dict[str, Any]:
+    latest = [dotted(migration) for migration in history[-3:]]
+    return {"tenant_id": tenant_id, "applied": len(history), "latest": latest, "pending": pending, "error": ""}
+
+
+def unknown(tenant_id: str, error: str) -> Dict[str, Any]:
+    return {"tenant_id": tenant_id, "applied": 0, "latest": [], "pending": [], "error": error}
+
+
+def dotted(migration: Migration) -> str:
+    return "%s.%s" % migration
+
+
+# ---------------------------------------------------------------- what is pending
+
+
+class History:
+    """The rows of one django_migrations. Django's loader takes it for connection and recorder in one."""
+
+    alias = ""  # goes into one of the loader's messages: see Pending.look
+
+    def __init__(self, rows: List[Migration]) -> None:
+        self.rows = rows
+
+    def applied_migrations(self) -> Dict[Migration, None]:
+        return dict.fromkeys(self.rows)
+
+
+class Pending:
+    """What migrate would apply after a history. Distinct histories are few, and each is planned once."""
+
+    def __init__(self) -> None:
+        from django.db.migrations import loader
+
+        real = loader.MigrationRecorder  # which the project's own commands go on using
+        loader.MigrationRecorder = lambda asked: asked if isinstance(asked, History) else real(asked)
+        self.loader: Callable[..., Any] = loader.MigrationLoader
+        self.known: Dict[FrozenSet[Migration], Tuple[List[str], str]] = {}
+        self.relevant = self.migrations_of_the_code()
+
+    def migrations_of_the_code(self) -> Set[Migration]:
+        """Every migration that can change a plan: rows of apps that are gone don't."""
+        code = self.loader(None, load=False)
+        code.load_disk()
+        replaced = (key for migration in code.disk_migrations.values() for key in migration.replaces)
+        return set(code.disk_migrations).union(replaced)
+
+    def after(self, rows: List[Migration]) -> List[str]:
+        """Answer `app.name` in order; raise where migrate would refuse to go on from there."""
+        plan, refusal = self.look(rows)
+        if refusal:
+            raise ValueError(refusal)
+        return plan
+
+    def look(self, rows: List[Migration]) -> Tuple[List[str], str]:
+        """Answer the plan, and why migrate would refuse it ("" where it would not)."""
+        key = frozenset(self.relevant.intersection(rows))
+        if key not in self.known:
+            history = History(rows)
+            loader = self.loader(history)
+            refuse_conflicts(loader)
+            self.known[key] = (self.plan(loader), self.inconsistency(loader, history))
+        return self.known[key]
+
+    @staticmethod
+    def plan(loader: Any) -> List[str]:
+        """What MigrationExecutor.migration_plan answers for every leaf."""
+        nodes = (node for leaf in loader.graph.leaf_nodes() for node in loader.graph.forwards_plan(leaf))
+        return [dotted(node) for node in dict.fromkeys(nodes) if node not in loader.applied_migrations]
+
+    @staticmethod
+    def inconsistency(loader: Any, history: History) -> str:
+        from django.db.migrations.exceptions import InconsistentMigrationHistory
+
+        try:
+            loader.check_consistent_history(history)
+        except InconsistentMigrationHistory as error:
+            return str(error).split(" on database ")[0]
+        return ""
+
+
+def refuse_conflicts(loader: Any) -> None:
+    """Say what migrate says of two leaves in one app (django/core/management/commands/migrate.py, 5.2)."""
+    conflicts = loader.detect_conflicts()
+    if conflicts:
+        from django.core.management.base import CommandError
+
+        named = "; ".join("%s in %s" % (", ".join(names), app) for app, names in conflicts.items())
+        raise CommandError(
+            "Conflicting migrations detected; multiple leaf nodes in the migration graph: (%s). "
+            "To fix them run 'python manage.py makemigrations --merge'" % named
+        )
+
+
+def pending_on_master(alias: str, pending: Pending) -> List[str]:
+    """The pending migrations of the apps that have something in the master database.
+
+    migrate records the others there too, without running them, so after a deploy with a new
+    migration in a tenant's app it would seem to be behind.
+    """
+    from django.db import connections
+
+    plan, _refusal = pending.look(read_history(connections[alias]))
+    return [name for name in plan if belongs(alias, name.split(".")[0])]
+
+
+def belongs(alias: str, app_label: str) -> bool:
+    from django.apps import apps
+    from django.db import router
+
+    if router.allow_migrate(alias, app_label):
+        return True
+    models = apps.get_app_config(app_label).get_models(include_auto_created=True)
+    return any(router.allow_migrate_model(alias, model) for model in models)
+
+
+def read_history(connection: Any) -> List[Migration]:
+    """The rows of the table that this connection's migrate would write to, oldest first; [] without one."""
+    with connection.cursor() as cursor:
+        if TABLE not in connection.introspection.table_names(cursor):
+            return []
+        cursor.execute("SELECT app, name FROM %s ORDER BY id" % connection.ops.quote_name(TABLE))  # noqa: S608
+        return [(app, name) for app, name in cursor.fetchall()]
+
+
+# ---------------------------------------------------------------- frameworks
+
+
+def default_master() -> str:
+    return "default"
+
+
+def opskit_tenants(_pending: Pending) -> Iterator[Dict[str, Any]]:
+    """opskit.tenants says it all in one command."""
+    from django.core.management import call_command
+
+    buffer = io.StringIO()
+    call_command("showtenants", "--status", "--format=json", stdout=buffer)
+    for row in json.loads(buffer.getvalue()):
+        applied = row["applied"]
+        yield {
+            "tenant_id": row["tenant_id"],
+            "applied": len(applied),
+            "latest": applied[-3:],
+            "pending": row["pending"],
+            "error": row.get("error") or "",
+        }
+
+
+def omnitenant_master() -> str:
+    from django_omnitenant.conf import settings
+
+    return str(settings.MASTER_DB_ALIAS)
+
+
+def omnitenant_tenants(pending: Pending) -> Iterator[Dict[str, Any]]:
+    """django-omnitenant 1.0.2 has no command for this: read what its migratetenant would write to.
+
+    Its `use_tenant` runs CREATE SCHEMA and changes settings.DATABASES: it isn't used.
+    """
+    from django.db import connection  # schema tenants are in the default database, whatever the master's alias
+    from django_omnitenant.utils import get_tenant_model
+
+    # Only these columns: one that the next migration of the master adds is not there yet.
+    tenants = list(get_tenant_model().objects.order_by("pk").only("tenant_id", "isolation_type", "config"))
+    for tenant in tenants:
+        keep_secret(tenant.config)
+    migrated = schemas_with_history(connection)
+    for tenant in tenants:
+        try:
+            rows = omnitenant_history(tenant, connection, migrated)
+            yield state(tenant.tenant_id, rows, pending.after(rows))
+        except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
+            yield unknown(tenant.tenant_id, reason(error))
+
+
+def omnitenant_history(tenant: Any, connection: Any, migrated: Set[str]) -> List[Migration]:
+    from django_omnitenant.backends import SchemaTenantBackend
+    from django_omnitenant.utils import get_tenant_backend
+
+    backend = get_tenant_backend(tenant)
+    if isinstance(backend, SchemaTenantBackend):
+        return schema_history(connection, backend.schema_name, migrated)
+    return database_history(tenant, backend)
+
+
+def schemas_with_history(connection: Any) -> Set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relname = %s",
+            [TABLE],
+        )
+        return {name for (name,) in cursor.fetchall()}
+
+
+def schema_history(connection: Any, schema: str, migrated: Set[str]) -> List[Migration]:
+    schema = schema.encode()[:63].decode(errors="ignore")  # PostgreSQL cuts longer names, silently
+    if schema not in migrated:
+        return []
+    # Django's quote_name leaves a quote inside a name as it is.
+    quoted = '"%s"' % schema.replace('"', '""')
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app, name FROM %s.%s ORDER BY id" % (quoted, TABLE))  # noqa: S608
+        return [(app, name) for app, name in cursor.fetchall()]
+
+
+def database_history(tenant: Any, backend: Any) -> List[Migration]:
+    """Read a database tenant over a connection of its own.
+
+    Not through django.db.connections: there two tenants whose databases have one name, on two
+    hosts, share an alias, and the second would be answered by the first one's server.
+    """
+    alias, settings = backend.get_alias_and_config(tenant)
+    # migratetenant takes an alias that the project's settings declare as it stands there.
+    settings = database_settings().get(alias, settings)
+    if is_master(alias, settings):
+        fault = "names the master database" if backend.db_config.get("NAME") else "has no NAME"
+        raise ValueError("db_config %s: its migrations would run on the master database" % fault)
+    connection = own_connection(alias, settings)
+    try:
+        return read_history(connection)
+    finally:
+        connection.close()
+
+
+def is_master(alias: str, settings: Dict[str, Any]) -> bool:
+    master_alias = omnitenant_master()
+    master = database_settings()[master_alias]
+    same = all(str(settings.get(key) or "") == str(master.get(key) or "") for key in ("NAME", "HOST", "PORT"))
+    return alias == master_alias or same
+
+
+def own_connection(alias: str, settings: Dict[str, Any]) -> Any:
+    from django.db.utils import load_backend
+
+    options = dict(settings.get("OPTIONS") or {})
+    options.pop("pool", None)  # Django keeps one pool an alias: see database_history
+    connection = load_backend(settings["ENGINE"]).DatabaseWrapper({**settings, "OPTIONS": options}, alias)
+    if connection.vendor == "postgresql":
+        options.setdefault("connect_timeout", CONNECT_TIMEOUT)
+    if connection.vendor == "sqlite" and not os.path.exists(str(settings["NAME"])):
+        raise FileNotFoundError("there is no database file %s" % settings["NAME"])  # connecting would make it
+    return connection
+
+
+FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending], Iterator[Dict[str, Any]]]]] = {
+    "omnitenant": (omnitenant_master, omnitenant_tenants),
+    "opskit": (default_master, opskit_tenants),
+}
+
+
+# ---------------------------------------------------------------- who is at work
+
+
+def busy(alias: str, names: List[str]) -> Dict[str, List[str]]:
+    """Which of these application names are connected to the server: {} where it is no PostgreSQL."""
+    from django.db import connections
+
+    connection = connections[alias]
+    if connection.vendor != "postgresql" or not names:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        present = {name for (name,) in cursor.fetchall()}
+    return {"busy": [name for name in names if present.intersection(as_shown(name))]}
+
+
+def as_shown(name: str) -> Set[str]:
+    """How PostgreSQL shows an application name: 63 characters of ASCII; others escaped (from 16 on) or `?`."""
+
+    def shown(escape: Callable[[int], str]) -> str:
+        return "".join(chr(byte) if 32 <= byte < 127 else escape(byte) for byte in name.encode())[:63]
+
+    return {shown("\\x{:02x}".format), shown("?".format)}
+
+
+# ---------------------------------------------------------------- connections and what must not be told
+
+_secrets: Set[str] = set()
+SECRET_KEY = re.compile("pass|secret|token", re.IGNORECASE)
+
+
+def database_settings() -> Dict[str, Dict[str, Any]]:
+    from django.db import connections
+
+    settings: Dict[str, Dict[str, Any]] = connections.settings
+    return settings
+
+
+def close_connections() -> None:
+    from django.db import connections
+
+    connections.close_all()
+
+
+def keep_secret(settings: Any) -> None:
+    """Remember each password in these settings, so that no message tells it."""
+    if not isinstance(settings, dict):
+        return
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            keep_secret(value)
+        elif value and isinstance(value, str) and SECRET_KEY.search(str(key)):
+            _secrets.add(value)
+
+
+def scrub(text: str) -> str:
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = re.sub(r"(?<!\w)%s(?!\w)" % re.escape(secret), "***", text)
+    text = re.sub(r"(://[^:/@\s]+:)\S+@", r"\1***@", text)
+    return re.sub(r"(?i)(password\s*=\s*)\S+", r"\1***", text)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def reason(error: BaseException) -> str:
+    return one_line(scrub("%s: %s" % (type(error).__name__, error)))
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that the project started would keep the process, and its answer is given
