@@ -1,0 +1,1 @@
+"""A Django app that keeps a database per tenant, and migrates them."""

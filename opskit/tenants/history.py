@@ -1,0 +1,139 @@
+"""Which migrations a database has applied, and which are pending. Only reads: no file, no table is created."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import CommandError
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.loader import AmbiguityError, MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from opskit.tenants import databases, models, routers
+
+Node = tuple[str, str | None]  # (app label, migration name); None is before the first
+
+
+@dataclass(frozen=True)
+class History:
+    """`app.name` of what is applied, oldest first, and pending, in the order in which they would run.
+
+    `error` is why the database could not be asked, or must not be migrated.
+    """
+
+    applied: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How far to migrate: all the way, one app, or to one of its migrations."""
+
+    app_label: str = ""
+    migration_name: str = ""
+
+
+def of_tenants(tenants: Iterable[models.Tenant]) -> Iterator[tuple[models.Tenant, History]]:
+    """Ask every tenant's database; the code's migrations are read once."""
+    code = MigrationLoader(None)
+    for tenant in tenants:
+        yield tenant, _of_tenant(tenant, code)
+
+
+def shared_pending() -> tuple[str, ...]:
+    """What the shared database has yet to apply. The tenants' apps don't count: they are not there."""
+    loader = MigrationLoader(connections[DEFAULT_DB_ALIAS])
+    return names(_forwards(loader, _leaves(loader, routers.shared_apps()), loader.applied_migrations))
+
+
+def names(nodes: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(f"{label}.{name}" for label, name in nodes)
+
+
+def reason(error: BaseException) -> str:
+    """An exception in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (CommandError, databases.TenantDatabaseError)):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def refuse_conflicts(loader: Any) -> None:
+    """Raises CommandError where an app of the code has two newest migrations."""
+    conflicts = loader.detect_conflicts()
+    if conflicts:
+        said = "; ".join(f"{label}: {', '.join(sorted(found))}" for label, found in sorted(conflicts.items()))
+        raise CommandError(f"conflicting migrations in the code ({said}). `makemigrations --merge` joins them")
+
+
+def resolve(loader: Any, target: Target) -> list[Node]:
+    """The graph's nodes to migrate a tenant to. Raises CommandError for a name that means nothing, or two things."""
+    if not target.app_label:
+        return _leaves(loader, loader.migrated_apps - routers.shared_apps())
+    _check_label(loader, target.app_label)
+    if not target.migration_name:
+        return _leaves(loader, {target.app_label})
+    if target.migration_name == "zero":
+        return [(target.app_label, None)]
+    return [_by_prefix(loader, target)]
+
+
+def _of_tenant(tenant: models.Tenant, code: Any) -> History:
+    try:
+        with databases.connected(tenant) as alias:
+            return _ask(connections[alias], code)
+    except Exception as error:  # noqa: BLE001 - whatever a tenant's database does is that tenant's state
+        return History(error=reason(error))
+
+
+def _ask(connection: Any, code: Any) -> History:
+    recorded = MigrationRecorder(connection).applied_migrations()
+    # squashed migrations make the graph depend on what is applied: only then is it read again
+    loader = MigrationLoader(connection) if code.replacements else code
+    applied = loader.applied_migrations if code.replacements else recorded
+    refuse_conflicts(loader)
+    loader.check_consistent_history(connection)
+    pending = _forwards(loader, resolve(loader, Target()), applied)
+    oldest_first = sorted(recorded, key=lambda node: recorded[node].pk)
+    return History(applied=names(oldest_first), pending=names(pending))
+
+
+def _forwards(loader: Any, targets: Sequence[Node], applied: Collection[Node]) -> list[Node]:
+    steps: dict[Node, None] = {}
+    for target in targets:
+        steps.update(dict.fromkeys(loader.graph.forwards_plan(target)))
+    return [node for node in steps if node not in applied]
+
+
+def _leaves(loader: Any, labels: Collection[str]) -> list[Node]:
+    return [node for node in loader.graph.leaf_nodes() if node[0] in labels]
+
+
+def _check_label(loader: Any, label: str) -> None:
+    try:
+        apps.get_app_config(label)
+    except LookupError as error:
+        raise CommandError(str(error)) from error
+    if label in routers.shared_apps():
+        raise CommandError(f"app `{label}` lives in the shared database. `manage.py migrate {label}` migrates it")
+    if label not in loader.migrated_apps:
+        raise CommandError(f"app `{label}` has no migrations")
+
+
+def _by_prefix(loader: Any, target: Target) -> Node:
+    label, prefix = target.app_label, target.migration_name
+    try:
+        node = (label, loader.get_migration_by_prefix(label, prefix).name)
+    except AmbiguityError as error:
+        raise CommandError(f"more than one migration of app `{label}` starts with `{prefix}`") from error
+    except KeyError as error:
+        raise CommandError(f"app `{label}` has no migration that starts with `{prefix}`") from error
+    if node not in loader.graph.nodes and node in loader.replacements:
+        # a squashed migration that is applied in part is not in the graph: its last part stands for it
+        last: Node = loader.replacements[node].replaces[-1]
+        return last
+    return node

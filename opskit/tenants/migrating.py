@@ -1,0 +1,180 @@
+"""Migrate one tenant's database, and look again before calling it done.
+
+What `manage.py migrate` does (Django 5.2, core/management/commands/migrate.py), with other targets:
+the leaves of the tenants' apps only, so that a tenant's history names what the tenant's database holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from django.apps import apps
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ModelState
+from django.utils.module_loading import module_has_submodule
+
+from opskit import model
+from opskit.tenants import context, databases, history, models
+
+Step = tuple[Any, bool]  # (migration, backwards)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step of a migration: what Django's executor tells while it works, and how a step ended."""
+
+    migration: str  # app.name
+    backwards: bool
+    ended: str  # "" when it begins, else "OK", "FAKED" or "FAILED"
+
+
+Heard = model.TenantStarted | model.TenantFinished | Progress
+
+
+@dataclass
+class _Work:
+    """What is known so far about one tenant's migration."""
+
+    tenant: models.Tenant
+    target: history.Target
+    hear: Callable[[Heard], None]
+    announced: bool = False
+    steps: int = 0
+    applied: list[str] = field(default_factory=list)
+    current: Progress | None = None
+
+    def announce(self, pending: tuple[str, ...] | None) -> None:
+        self.announced = True
+        self.hear(model.TenantStarted(datetime.now(UTC), self.tenant.tenant_id, 1, "", pending))
+
+    def told(self, action: str, migration: Any = None, fake: bool = False) -> None:
+        """Take what Django's executor tells its progress_callback."""
+        kind, _, moment = action.partition("_")
+        if kind == "render":
+            return
+        ended = "" if moment == "start" else "FAKED" if fake else "OK"
+        self.step(Progress(f"{migration.app_label}.{migration.name}", kind == "unapply", ended))
+
+    def step(self, progress: Progress) -> None:
+        self.current = None if progress.ended else progress
+        if progress.ended in ("OK", "FAKED") and not progress.backwards:
+            self.applied.append(progress.migration)
+        self.hear(progress)
+
+
+def migrate(tenant: models.Tenant, target: history.Target, hear: Callable[[Heard], None]) -> model.Outcome:
+    """Bring a tenant to the target, and tell how that went. Whatever a migration raises is the Outcome's error."""
+    began = time.monotonic()
+    work = _Work(tenant, target, hear)
+    outcome = replace(_attempt(work), seconds=round(time.monotonic() - began, 3))
+    hear(model.TenantFinished(datetime.now(UTC), outcome))
+    return outcome
+
+
+@contextlib.contextmanager
+def planned(tenant: models.Tenant, target: history.Target) -> Iterator[list[Step]]:
+    """The steps that would run, without running or creating anything. Raises what the database raises."""
+    with _at_work(tenant) as alias:
+        yield _plan(MigrationExecutor(connections[alias]), target)[1]
+
+
+def _attempt(work: _Work) -> model.Outcome:
+    try:
+        with _at_work(work.tenant) as alias:
+            _bring_to_target(work, alias)
+            left = _left(alias, work.target)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a migration may raise anything, and that is its failure
+        return _failed(work, history.reason(error))
+    if left:
+        return _failed(work, f"it ran without an error, and these are still pending: {', '.join(left)}")
+    status = model.Status.MIGRATED if work.steps else model.Status.CURRENT
+    return _outcome(work, status)
+
+
+def _bring_to_target(work: _Work, alias: str) -> None:
+    _import_signal_handlers()
+    connections[alias].prepare_database()
+    executor = MigrationExecutor(connections[alias], work.told)
+    targets, plan = _plan(executor, work.target)
+    work.steps = len(plan)
+    work.announce(_names(step for step in plan if not step[1]))
+    _execute(executor, targets, plan)
+
+
+def _plan(executor: Any, target: history.Target) -> tuple[list[history.Node], list[Step]]:
+    loader = executor.loader
+    loader.check_consistent_history(executor.connection)
+    history.refuse_conflicts(loader)
+    targets = history.resolve(loader, target)
+    return targets, executor.migration_plan(targets)
+
+
+def _execute(executor: Any, targets: list[history.Node], plan: list[Step]) -> None:
+    alias = executor.connection.alias
+    before = executor._create_project_state(with_applied_migrations=True)  # noqa: SLF001 - as Django's migrate
+    emit_pre_migrate_signal(0, False, alias, apps=before.apps, plan=plan)
+    after = executor.migrate(targets, plan=plan, state=before.clone())
+    emit_post_migrate_signal(0, False, alias, apps=_rendered(after), plan=plan)
+
+
+def _rendered(state: Any) -> Any:
+    """The apps after the migrations, real models included, as post_migrate's receivers expect them."""
+    state.clear_delayed_apps_cache()
+    found = state.apps
+    with found.bulk_update():
+        keys = [(real.app_label, real.name_lower) for real in found.real_models]
+        for key in keys:
+            found.unregister_model(*key)
+    found.render_multiple([ModelState.from_model(apps.get_model(*key)) for key in keys])
+    return found
+
+
+def _left(alias: str, target: history.Target) -> tuple[str, ...]:
+    """What is still to be done in the database, asked on a new connection."""
+    connections[alias].close()
+    return _names(_plan(MigrationExecutor(connections[alias]), target)[1])
+
+
+def _names(plan: Iterable[Step]) -> tuple[str, ...]:
+    return tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
+
+
+def _failed(work: _Work, error: str) -> model.Outcome:
+    if not work.announced:
+        work.announce(None)
+    if work.current is not None:
+        work.step(replace(work.current, ended="FAILED"))
+    return _outcome(work, model.Status.FAILED, error)
+
+
+def _outcome(work: _Work, status: model.Status, error: str = "") -> model.Outcome:
+    return model.Outcome(
+        tenant=work.tenant.tenant_id,
+        status=status,
+        applied=tuple(work.applied),
+        verified=status is not model.Status.FAILED,
+        error=error,
+        attempt=1,
+    )
+
+
+@contextlib.contextmanager
+def _at_work(tenant: models.Tenant) -> Iterator[str]:
+    # stdout carries results: what a migration prints is a message
+    with databases.connected(tenant) as alias, context.using(alias), contextlib.redirect_stdout(sys.stderr):
+        yield alias
+
+
+def _import_signal_handlers() -> None:
+    for config in apps.get_app_configs():
+        if module_has_submodule(config.module, "management"):
+            importlib.import_module(".management", config.name)

@@ -1,0 +1,44 @@
+"""The same commands where a tenant's database is one of PostgreSQL's."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+
+@pytest.fixture
+def tenant(project, postgres):
+    """A project whose master is on PostgreSQL, and the id of a tenant that it has not yet."""
+    tenant = f"t{secrets.token_hex(4)}"
+    master = {"ENGINE": "django.db.backends.postgresql", **postgres.django(postgres.new_database("master"))}
+    with (project.folder / "shop" / "settings.py").open("a") as settings:
+        settings.write(f"\nDATABASES['default'] = {master!r}\n")
+    project.manage("migrate", "opskit_tenants")
+    yield tenant
+    postgres.execute(f'DROP DATABASE IF EXISTS "{tenant}_db"')
+
+
+def test_a_tenant_is_created_listed_and_migrated(project, postgres, tenant):
+    project.manage("createtenant", f"--tenant-id={tenant}", "--name=N", "--no-migrate")
+    assert 4 == len(project.status()[tenant]["pending"])
+    assert [(None,)] == postgres.execute("SELECT to_regclass('django_migrations')", database=f"{tenant}_db")
+    said = project.manage("migratetenant", f"--tenant-id={tenant}", "--format=jsonl")
+    assert ("migrated", True) == (said.events[-1]["outcome"]["status"], said.events[-1]["outcome"]["verified"])
+    assert [(4,)] == postgres.execute("SELECT count(*) FROM django_migrations", database=f"{tenant}_db")
+
+
+def test_a_failed_migration_drops_the_database_that_was_created(project, postgres, tenant):
+    project.add_migration("migrations.RunSQL('SELECT 1/0')")
+    said = project.manage("createtenant", f"--tenant-id={tenant}", "--name=N", expect=1)
+    assert "what was created is removed: DataError: division by zero" in said.err
+    assert [] == postgres.execute("SELECT 1 FROM pg_database WHERE datname = %s", f"{tenant}_db")
+    assert {} == project.status()
+
+
+def test_a_missing_database_is_its_tenants_error_without_credentials(project, postgres, tenant):
+    project.manage("createtenant", f"--tenant-id={tenant}", "--name=N", "--no-migrate")
+    postgres.execute(f'DROP DATABASE "{tenant}_db"')
+    error = project.status()[tenant]["error"]
+    assert f'database "{tenant}_db" does not exist' in error
+    assert postgres.password not in error

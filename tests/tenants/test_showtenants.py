@@ -1,0 +1,121 @@
+"""What the listing says, and that it only looks."""
+
+from __future__ import annotations
+
+import json
+
+ALL = [
+    "users.0001_initial",
+    "users.0002_alter_user_email",
+    "products.0001_initial",
+    "products.0002_category",
+]
+
+
+def test_json_lists_id_name_and_isolation_and_nothing_else(project):
+    expected = [
+        {"tenant_id": "acme", "name": "Acme Corporation", "isolation_type": "database"},
+        {"tenant_id": "globex", "name": "Globex Corporation", "isolation_type": "database"},
+        {"tenant_id": "initech", "name": "Initech", "isolation_type": "database"},
+    ]
+    said = project.manage("showtenants", "--format=json")
+    assert (expected, "") == (json.loads(said.out), said.err)
+
+
+def test_no_tenants_are_an_empty_list(project):
+    project.manage("shell", "-c", "from opskit.tenants.models import Tenant; Tenant.objects.all().delete()")
+    assert "[]\n" == project.manage("showtenants", "--format=json").out
+    assert project.manage("showtenants").err.startswith("no tenants yet.")
+
+
+def test_the_table_has_a_line_a_tenant(project):
+    expected = [
+        "tenant_id  name                isolation_type",
+        "acme       Acme Corporation    database",
+        "globex     Globex Corporation  database",
+        "initech    Initech             database",
+    ]
+    assert expected == project.manage("showtenants").out.splitlines()
+
+
+def test_the_table_with_status_counts(project):
+    project.manage("migratetenant", "--tenant-id=acme", "users")
+    lines = project.manage("showtenants", "--status").out.splitlines()
+    assert "acme       Acme Corporation    database        2        2" == lines[1]
+    assert "globex     Globex Corporation  database        0        4" == lines[2]
+
+
+def test_status_says_what_is_pending_in_the_order_in_which_it_would_run(project):
+    assert ALL == project.status()["acme"]["pending"]
+    project.manage("migratetenant", "--tenant-id=acme", "users")
+    acme = project.status()["acme"]
+    assert (ALL[:2], ALL[2:]) == (acme["applied"], acme["pending"])
+    assert "error" not in acme
+
+
+def test_status_creates_no_table_in_an_empty_database(project):
+    project.status()
+    assert 0 == project.database("acme").stat().st_size
+
+
+def test_a_missing_database_is_an_error_and_is_not_created(project):
+    project.database("globex").unlink()
+    status = project.status()
+    assert "database `globex_db.sqlite3` can't be opened: unable to open database file" == status["globex"]["error"]
+    assert [] == status["globex"]["pending"]
+    assert ALL == status["initech"]["pending"]
+    assert not project.database("globex").exists()
+
+
+def test_a_file_that_is_no_database_is_that_tenants_error(project):
+    project.database("globex").write_text("not a database, by far" * 100)
+    globex = project.status()["globex"]
+    assert ("DatabaseError: file is not a database", []) == (globex["error"], globex["pending"])
+    assert project.manage("showtenants", "--status").out.splitlines()[2].endswith("file is not a database")
+
+
+def test_a_history_with_a_hole_is_that_tenants_error(project):
+    project.manage("migratetenant", "--tenant-id=globex")
+    project.sql("globex", "DELETE FROM django_migrations WHERE name = '0002_alter_user_email'")
+    status = project.status()
+    assert status["globex"]["error"].startswith("InconsistentMigrationHistory: Migration products.0001_initial is")
+    assert ALL == status["acme"]["pending"]
+
+
+def test_conflicting_migrations_are_every_tenants_error(project):
+    project.add_migration("", name="0003_here")
+    project.add_migration("", name="0003_there")
+    for row in project.status().values():
+        assert row["error"].startswith("conflicting migrations in the code (products: 0003_here, 0003_there).")
+
+
+def test_a_squashed_migration_counts_as_applied_where_its_parts_are(project):
+    project.manage("migratetenant", "--tenant-id=acme")
+    (project.folder / "products" / "migrations" / "0001_squashed.py").write_text(
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        "    replaces = [('products', '0001_initial'), ('products', '0002_category')]\n"
+        "    dependencies = [('users', '0002_alter_user_email')]\n    operations = []\n"
+    )
+    status = project.status()
+    assert [] == status["acme"]["pending"]
+    assert [*ALL[:2], "products.0001_squashed"] == status["globex"]["pending"]
+
+
+def test_a_missing_tenant_table_says_what_makes_it(project):
+    shared = project.folder / "data" / "shared.sqlite3"
+    shared.unlink()
+    said = project.manage("showtenants", "--format=json", expect=1)
+    assert f"CommandError: the tenant table can't be read: there is no database {shared}. " in said.err
+    assert not shared.exists()
+    shared.touch()
+    said = project.manage("showtenants", "--format=json", expect=1)
+    assert "no such table: opskit_tenants_tenant. `manage.py migrate opskit_tenants` makes it" in said.err
+    project.manage("migrate", "opskit_tenants")
+    assert "[]\n" == project.manage("showtenants", "--format=json").out
+
+
+def test_a_name_with_control_characters_is_shown_and_not_sent(project):
+    project.manage("createtenant", "--tenant-id=a\x1b[31m\nb", "--name=Zażółć", "--no-migrate")
+    said = project.manage("showtenants", PYTHONIOENCODING="ascii").out
+    assert r"a\x1b[31m\nb" in said
+    assert r"Za\u017c\xf3\u0142\u0107" in said
