@@ -1,0 +1,86 @@
+"""What a run leaves in files: run.log for people and grep, and each tenant's whole output."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO
+
+from opskit import errors, journal, model
+from opskit.reporters import telling
+from opskit.reporters.text import printable
+
+
+def _open(path: Path) -> IO[str]:
+    """Open for appending, readable by its owner only. Raises JournalError."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise errors.JournalError(f"{path} can't be written: {error.strerror}") from error
+    return os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace")
+
+
+class LogFile:
+    """A log: a line an event, with time, level and tenant."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = _open(path)
+        self._teller = telling.Teller()
+
+    def __call__(self, event: model.Event) -> None:
+        lines = self._teller.tell(event)
+        if not lines:
+            return
+        try:
+            self._file.writelines(f"{_formatted(line)}\n" for line in lines)
+            self._file.flush()
+        except OSError as error:
+            raise errors.JournalError(f"{self._path} can't be written: {error.strerror}") from error
+
+
+def _formatted(line: telling.Line) -> str:
+    tenant = f" tenant={printable(line.tenant)}" if line.tenant else ""
+    return f"{line.at:%Y-%m-%dT%H:%M:%SZ} {line.level}{tenant} {printable(line.text)}"
+
+
+class TenantFiles:
+    """A file a tenant with all that its commands printed.
+
+    Output that can't be written (a full disk) must not end a command's supervision: the error is kept,
+    and raised as JournalError before the next tenant.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[str] | None = None
+        self._failed: OSError | None = None
+
+    def __call__(self, event: model.Event) -> None:
+        match event:
+            case model.TenantStarted(_, tenant):
+                self._start(tenant)
+            case model.Output(_, text) if text:
+                self._write(text)
+            case model.TenantFinished():
+                self._end()
+
+    def _start(self, tenant: str) -> None:
+        if self._failed:
+            raise errors.JournalError(f"{self._folder}/tenants can't be written: {self._failed.strerror}")
+        self._file = _open(journal.tenant_file(self._folder, tenant))
+
+    def _write(self, text: str) -> None:
+        if self._file and not self._failed:
+            try:
+                self._file.write(text)
+            except OSError as error:
+                self._failed = error
+
+    def _end(self) -> None:
+        if self._file:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._failed = error
+            self._file = None

@@ -1,0 +1,92 @@
+"""The live view on a terminal: overall bar, count, ETA, the tenant at work and its last line."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from rich.console import Console
+from rich.live import Live as RichLive
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from opskit import durations, model
+from opskit.reporters import plain, telling
+from opskit.reporters.text import printable
+
+_STYLES = {"ERROR": "bold red", "WARNING": "yellow"}
+_REFRESH = 8  # times a second
+_MEMORY = 3600.0  # seconds of the past that the ETA is estimated from, staggers included
+
+
+class Live:
+    """Draws while the run goes on; what is worth keeping scrolls by above. Data is never markup."""
+
+    def __init__(self, stream: IO[str], *, verbose: bool = False) -> None:
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._verbose = verbose
+        self._teller = telling.Teller()
+        self._bar = Progress(
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("tenants,"),
+            TimeElapsedColumn(),
+            TextColumn("gone, ETA"),
+            TimeRemainingColumn(),
+            console=self._console,
+            speed_estimate_period=_MEMORY,
+        )
+        self._task = self._bar.add_task("", total=0)
+        self._total = 0
+        self._now = Text("")
+        self._live = RichLive(self._view(), console=self._console, refresh_per_second=_REFRESH, transient=True)
+        self._started = False
+
+    def __call__(self, event: model.Event) -> None:
+        told = self._teller.tell(event)
+        for line in [] if isinstance(event, model.TenantStarted) else told:  # a start shows below the bar
+            self._console.print(Text(plain.formatted(line), style=_STYLES.get(line.level, "")), soft_wrap=True)
+        match event:
+            case model.PlanMade(_, plan):
+                self._total += sum(len(batch.tenants) for batch in plan.batches)
+                self._bar.update(self._task, total=self._total)
+                self._start()
+            case model.TenantStarted(_, tenant):
+                self._show(tenant, "starting")
+            case model.Output(tenant, text, partial):
+                self._output(tenant, text, partial)
+            case model.Waiting(seconds, tenant):
+                self._show(tenant, f"starts in {durations.show(seconds)}")
+            case model.TenantFinished():
+                self._bar.advance(self._task)
+                self._show("", "")
+            case model.RunFinished():
+                self.stop()
+
+    def stop(self) -> None:
+        if self._started:
+            self._live.stop()
+            self._started = False
+
+    def _start(self) -> None:
+        if not self._started and self._total:
+            self._live.start()
+            self._started = True
+
+    def _output(self, tenant: str, text: str, partial: str) -> None:
+        if self._verbose:
+            for line in text.splitlines():
+                self._console.print(Text(f"{printable(tenant)} | {printable(line)}"), soft_wrap=True)
+        last = partial.strip() or text.rstrip()[-500:].rpartition("\n")[2].strip()
+        if last:
+            self._show(tenant, last)
+
+    def _show(self, tenant: str, text: str) -> None:
+        self._now = Text(f"{printable(tenant)}: {printable(text)}" if tenant else "", no_wrap=True, overflow="ellipsis")
+        self._live.update(self._view())
+
+    def _view(self) -> Table:
+        view = Table.grid()
+        view.add_row(self._bar)
+        view.add_row(self._now)
+        return view

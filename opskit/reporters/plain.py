@@ -1,0 +1,49 @@
+"""Plain lines for pipes, cron and CI: each names its tenant."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from opskit import durations, model
+from opskit.reporters import telling
+from opskit.reporters.text import colourful, painted, printable, write
+
+
+class Plain:
+    """A line an event; with `verbose`, all that the commands print."""
+
+    def __init__(self, stream: IO[str], *, verbose: bool = False) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._teller = telling.Teller()
+        self._waiting_for = ""
+        self._deaf = False
+        self._colourful = colourful(stream)
+
+    def __call__(self, event: model.Event) -> None:
+        match event:
+            case model.Output(tenant, text) if self._verbose:
+                for printed in text.splitlines():
+                    self._say(f"{printable(tenant)} | {printable(printed)}")
+            case model.Waiting(seconds, tenant) if tenant != self._waiting_for:
+                self._waiting_for = tenant
+                self._say(f"waiting {durations.show(seconds)} before {printable(tenant)}")
+            case _:
+                for line in self._teller.tell(event):
+                    text = f"{line.at:%H:%M:%S} {formatted(line)}"
+                    self._say(painted(text, line.level) if self._colourful else text)
+
+    def _say(self, text: str) -> None:
+        if self._deaf:
+            return
+        try:
+            write(self._stream, text)
+        except (OSError, ValueError):
+            self._deaf = True  # nobody reads any more; the run goes on
+
+
+def formatted(line: telling.Line) -> str:
+    """`ERROR acme: failed …`; a level only where it is worth an eye."""
+    level = "" if line.level == "INFO" else f"{line.level} "
+    tenant = f"{printable(line.tenant)}: " if line.tenant else ""
+    return f"{level}{tenant}{printable(line.text)}"

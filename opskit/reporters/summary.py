@@ -1,0 +1,160 @@
+"""The end of a run: a table, the counts, the log's path, and the next command to type."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from opskit import durations, journal, model
+from opskit.reporters import telling
+from opskit.reporters.text import painted, plural, printable
+from opskit.rollout import run as runs
+from opskit.rollout import step
+
+_FEW = 50  # tenants: where there are more, those with nothing pending are only counted
+_HEADERS = ("tenant", "status", "applied", "seconds", "what went wrong")
+_LAST = (model.Status.SKIPPED, model.Status.FAILED, model.Status.UNKNOWN)  # what matters most stands last
+
+
+def as_json(run: runs.Run, run_id: str, environment: str) -> str:
+    """The run for machines; its shape is in docs/tasks.md."""
+    outcomes = [
+        {
+            "tenant_id": outcome.tenant,
+            "status": outcome.status.value,
+            "applied": list(outcome.applied),
+            "error": outcome.error,
+            "seconds": round(outcome.seconds, 3),
+            "attempt": outcome.attempt,
+            "host": outcome.host,
+            "verified": outcome.verified,
+        }
+        for outcome in run.settled()
+    ]
+    return json.dumps({"run_id": run_id, "environment": environment, "counts": run.counts(), "outcomes": outcomes})
+
+
+def as_table(run: runs.Run, folder: Path, environment: str, width: int | None = None, *, colours: bool = False) -> str:
+    """The run for people. `width` is the terminal's, None where long lines may stay whole."""
+    outcomes = run.settled()
+    parts = [table(outcomes, width, colours=colours), *_head(run, outcomes), f"log: {_near(folder / 'run.log')}"]
+    return "\n".join(part for part in (*parts, *_next(outcomes, folder, environment)) if part)
+
+
+def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
+    reason = run.finished.reason if run.finished else "it did not end"
+    stopped = "" if reason == step.DONE else f" the run stopped: {reason}."
+    unverified = sum(1 for each in outcomes if each.status is model.Status.MIGRATED and not each.verified)
+    doubt = f"{plural(unverified, 'tenant')} could not be verified: this framework can't be asked what is pending."
+    return [
+        f"{plural(len(outcomes), 'tenant')}: {telling.counted(run.counts())}.{printable(stopped)}",
+        doubt if unverified else "",
+    ]
+
+
+def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool = False) -> str:
+    """Outcomes as a table, those that went wrong last, where the eye is when it is printed."""
+    from tabulate import tabulate  # noqa: PLC0415 - start-up time
+
+    rows = sorted(outcomes, key=lambda each: _LAST.index(each.status) if each.status in _LAST else -1)
+    if len(rows) > _FEW:
+        rows = [each for each in rows if each.status is not model.Status.CURRENT]
+    if not rows:
+        return ""
+    cells = [_cells(each) for each in rows]
+    room = _room(cells, width)
+    if colours:
+        cells = [(name, painted(status, status), *rest) for name, status, *rest in cells]
+    return tabulate(
+        cells,
+        headers=_HEADERS,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=("left", "left", "right", "right", "left"),
+        maxcolwidths=[None, None, None, None, room] if room else None,
+    )
+
+
+def _cells(outcome: model.Outcome) -> tuple[str, ...]:
+    return (
+        _with_edges(printable(outcome.tenant)),
+        outcome.status.value,
+        str(len(outcome.applied)) if outcome.attempt else "",
+        f"{outcome.seconds:.1f}" if outcome.attempt else "",
+        printable(outcome.error),
+    )
+
+
+def _with_edges(text: str) -> str:
+    """`text` with the spaces at its ends made visible: tabulate strips them, and two ids may differ in nothing else."""
+    bare = text.strip()
+    before, _, after = text.partition(bare) if bare else (text, "", "")
+    return f"{_seen(before)}{bare}{_seen(after)}"
+
+
+def _seen(spaces: str) -> str:
+    return "".join(f"\\x{ord(space):02x}" for space in spaces)
+
+
+def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
+    """The columns that are left for what went wrong, at least enough for a few words."""
+    if width is None:
+        return None
+    taken = sum(max(len(row[at]) for row in [*cells, _HEADERS]) + 2 for at in range(4))
+    return max(20, width - taken)
+
+
+def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
+    """The next command to type."""
+    by_status = {status: [each for each in outcomes if each.status is status] for status in model.Status}
+    again = f"`invoke migrate-all --env={environment}`"
+    if by_status[model.Status.UNKNOWN]:
+        return [f"next: {again} asks the databases first; it starts nothing while a command still runs there."]
+    failed = [each for each in by_status[model.Status.FAILED] if each.tenant != model.SHARED.id]
+    if failed:
+        one = f"`invoke migrate-tenant --env={environment} --tenant-id={shlex.quote(printable(failed[0].tenant))}`"
+        return [
+            _output_of(failed[0], folder),
+            f"next: fix the cause, then {one}, or {again}: only what is pending runs.",
+        ]
+    if by_status[model.Status.FAILED] or by_status[model.Status.SKIPPED]:
+        return [f"next: {again}: only what is pending runs."]
+    return [f"next: `invoke show-tenants --env={environment} --status`"]
+
+
+def _output_of(outcome: model.Outcome, folder: Path) -> str:
+    file = journal.tenant_file(folder, outcome.tenant)
+    return f"output of {printable(outcome.tenant)}: {_near(file)}" if file.exists() else ""
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def history(folders: Iterable[Path]) -> str:
+    """A table of runs, one a folder."""
+    from tabulate import tabulate  # noqa: PLC0415 - start-up time
+
+    rows = [_run_row(folder) for folder in folders]
+    headers = ("run", "environment", "by", "tenants", "took", "how it ended")
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def _run_row(folder: Path) -> tuple[str, ...]:
+    run = journal.load(folder)
+    started, finished = run.started, run.finished
+    took = durations.show((finished.at - started.at).total_seconds()) if started and finished else ""
+    return (
+        folder.name,
+        journal.environment_of(folder.name),
+        printable(started.operator) if started else "",
+        telling.counted(run.counts()),
+        took,
+        printable(finished.reason) if finished else "no end recorded: it still runs, or was killed",
+    )

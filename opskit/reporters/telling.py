@@ -1,0 +1,90 @@
+"""Events as lines for people and grep: a time, a level, a tenant, a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from opskit import durations, model
+from opskit.reporters.text import plural
+
+_BAD = {model.Status.FAILED: "ERROR", model.Status.UNKNOWN: "ERROR", model.Status.SKIPPED: "WARNING"}
+
+
+@dataclass(frozen=True)
+class Line:
+    at: datetime
+    level: str  # INFO, WARNING or ERROR
+    tenant: str  # "" for the run itself
+    text: str
+
+
+class Teller:
+    """Tells each event once: a verification that only confirms is no news."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[model.Status, str]] = {}
+        self._total = 0
+        self._number = 0
+
+    def tell(self, event: model.Event) -> list[Line]:
+        """The lines that an event is worth, oldest first."""
+        match event:
+            case model.PlanMade(at, plan):
+                return self._plan(at, plan)
+            case model.TenantVerified(at, outcome):
+                return self._verified(at, outcome)
+            case model.TenantStarted():
+                return [self._started(event)]
+            case model.TenantFinished(at, outcome):
+                return [self._finished(at, outcome)]
+            case model.RunStarted() | model.Notice() | model.RunFinished():
+                return [_of_the_run(event)]
+        return []
+
+    def _started(self, event: model.TenantStarted) -> Line:
+        self._number += 1
+        todo = "" if event.pending is None else f" ({len(event.pending)} pending)"
+        return Line(event.at, "INFO", event.tenant, f"migrating, {self._number} of {self._total}{todo}")
+
+    def _plan(self, at: datetime, plan: model.Plan) -> list[Line]:
+        tenants = [tenant for batch in plan.batches for tenant in batch.tenants]
+        self._total += len(tenants)
+        lines = [Line(at, "ERROR", name, f"{why} (no command was sent)") for name, why in plan.refused.items()]
+        if tenants != [model.SHARED]:
+            text = f"{plural(len(tenants), 'tenant')} to migrate, {len(plan.current)} with nothing pending"
+            lines.append(Line(at, "INFO", "", text))
+        return lines
+
+    def _finished(self, at: datetime, outcome: model.Outcome) -> Line:
+        self._told[outcome.tenant] = (outcome.status, outcome.error)
+        if outcome.status is model.Status.MIGRATED:
+            applied = plural(len(outcome.applied), "migration") if outcome.applied else "no migrations reported"
+            return Line(at, "INFO", outcome.tenant, f"finished: {applied}, {durations.show(outcome.seconds)}")
+        return self._bad(at, outcome)
+
+    def _verified(self, at: datetime, outcome: model.Outcome) -> list[Line]:
+        news = (outcome.status, outcome.error)
+        if self._told.get(outcome.tenant) == news or outcome.status not in _BAD:
+            return []
+        self._told[outcome.tenant] = news
+        return [self._bad(at, outcome)]
+
+    def _bad(self, at: datetime, outcome: model.Outcome) -> Line:
+        after = f" after {durations.show(outcome.seconds)}" if outcome.seconds else ""
+        return Line(at, _BAD.get(outcome.status, "INFO"), outcome.tenant, f"{outcome.status}{after}: {outcome.error}")
+
+
+def _of_the_run(event: model.RunStarted | model.Notice | model.RunFinished) -> Line:
+    if isinstance(event, model.RunStarted):
+        text = f"run {event.run_id} of {event.environment} on {event.host}, by {event.operator}"
+        return Line(event.at, "INFO", "", text)
+    if isinstance(event, model.Notice):
+        return Line(event.at, "WARNING", "", event.text)
+    return Line(event.at, "INFO", "", f"run ended: {event.reason}: {counted(event.counts)}")
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`10 migrated, 1 failed`: what is not zero."""
+    return ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no tenants"

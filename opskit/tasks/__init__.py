@@ -1,0 +1,28 @@
+"""The Invoke tasks: parse, wire, exit code; nothing else.
+
+`namespace` is what a tasks.py of one's own imports; tasks of its own are added to it::
+
+    from opskit.tasks import namespace
+    namespace.add_task(my_task)
+
+What a task needs beyond Invoke is imported inside it: Fabric, pydantic and rich are two thirds of
+the start-up time of `invoke --list`.
+"""
+
+from __future__ import annotations
+
+from invoke import Collection
+
+from opskit.tasks import demo, history, migrate, tenants
+
+__all__ = ["namespace"]
+
+namespace = Collection(
+    tenants.show_tenants,
+    migrate.migrate_all,
+    migrate.migrate_tenant,
+    history.runs,
+    history.show_run,
+    demo=Collection(demo.add_migration, demo.break_tenant, demo.reset),
+)
+namespace.configure({"opskit": {"env": None}})

@@ -1,0 +1,255 @@
+"""The life of a rollout, from the first connection to the next command to type."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from opskit import __version__, errors, frameworks, journal, model, redaction
+from opskit.frameworks import django
+from opskit.reporters.text import plural, printable, some
+from opskit.rollout import drive, plan, step, verify
+from opskit.tasks import interrupts, project, wiring
+from opskit.tasks.task import complain, show_summary
+from opskit.transport import fleet
+
+_UNTOUCHED = "nothing was migrated."
+
+
+def migrate(environment: model.Environment, options: project.Options) -> int:
+    """Roll out, and return the exit code. Raises OpskitError where nothing was migrated, and says so."""
+    try:
+        return _migrate(environment, options)
+    except KeyboardInterrupt:
+        raise errors.Interrupted(errors.Interrupted("interrupted").told(_UNTOUCHED)) from None
+    except (errors.CannotStart, errors.LockHeld, errors.JournalError, errors.Interrupted) as error:
+        raise type(error)(error.told(_UNTOUCHED)) from error
+
+
+def _migrate(environment: model.Environment, options: project.Options) -> int:
+    with wiring.reachable(environment) as reached, interrupts.Interrupts(complain) as interrupted:
+        clock = wiring.Clock()
+        run_id = journal.new_id(Path(reached.root), reached.name, clock.now())
+        hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
+        with contextlib.closing(fleet.Fleet(reached, hold, notice=complain)) as hosts:
+            hosts.open()
+            record = wiring.Record(Path(reached.root), run_id, log_file=options.log_file, verbose=options.verbose)
+            with contextlib.closing(record):
+                asked = project.Project(reached, frameworks.get(reached), hosts)
+                return _Rollout(asked, options, record, interrupted, clock).go()
+
+
+@dataclass(frozen=True)
+class _Rollout:
+    """One run, wired."""
+
+    asked: project.Project
+    options: project.Options
+    record: wiring.Record
+    interrupted: interrupts.Interrupts
+    clock: wiring.Clock
+    listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
+
+    def go(self) -> int:
+        """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
+        reason, error = self._through()
+        started = bool(self.record.run.at_work) or any(each.attempt for each in self.record.run.outcomes.values())
+        if started:
+            reason = self._verify(reason, ask=not isinstance(error, errors.Interrupted))
+        self.record.finish(reason)
+        if error and not started:
+            raise error
+        show_summary(self.record.run, self.record.folder, self.asked.environment.name, as_json=self.options.json)
+        if error and not isinstance(error, errors.Interrupted):
+            complain(error.told("the run stopped there."))
+        return self.record.run.exit_code() or (error.exit_code if error else 0)
+
+    def _through(self) -> tuple[str, errors.OpskitError | None]:
+        """Why the rollout ended, and the error that ended it early."""
+        try:
+            self._begin()
+            return self._steps(), None
+        except KeyboardInterrupt:
+            return step.INTERRUPTED, errors.Interrupted("interrupted")
+        except errors.OpskitError as error:
+            return str(error), error
+
+    def _begin(self) -> None:
+        environment, hosts = self.asked.environment, self.asked.fleet
+        self.record.emit(
+            model.RunStarted(
+                at=self.clock.now(),
+                run_id=self.record.journal.run_id,
+                environment=environment.name,
+                opskit=__version__,
+                operator=wiring.operator(),
+                machine=os.uname().nodename,
+                args=tuple(redaction.redact(arg) for arg in sys.argv[1:]),
+                host=hosts.host,
+                path=hosts.ready.path,
+                revision=hosts.ready.revision,
+            )
+        )
+        for left in hosts.ready.records:
+            self._notice(_left_behind(left))
+            hosts.forget(left)
+
+    def _notice(self, text: str) -> None:
+        self.record.emit(model.Notice(self.clock.now(), text))
+
+    def _steps(self) -> str:
+        survey = self.asked.survey()
+        confirmed = self._shared_first(survey)
+        if survey and survey.shared:
+            survey = self.asked.survey()
+        tenants = self.asked.tenants()
+        self.listed.update(tenant.id for tenant in tenants)
+        made = plan.make_plan(
+            project.select(tenants, self.options),
+            survey,
+            stagger=self.asked.environment.stagger,
+            everything=self.options.everything,
+        )
+        if made.batches and not confirmed:
+            self._confirm(f"migrate {plural(len(made.batches[0].tenants), 'tenant')} of")
+        return self._drive(made)
+
+    # -- the shared database
+
+    def _shared_first(self, survey: model.Survey | None) -> bool:
+        """Migrate the shared database where that was asked. True when the operator has been asked already."""
+        if survey is None or not survey.shared:
+            return False
+        if not self.options.shared:
+            raise project.shared_refusal(self.asked.environment, survey.shared)
+        self._confirm("migrate the shared database and the tenants of")
+        self._drive(plan.make_shared_plan(survey.shared))
+        outcome = self.record.run.outcomes.get(model.SHARED.id)
+        if outcome is None or outcome.status is not model.Status.MIGRATED:
+            raise errors.SharedPending(
+                f"the shared database was not migrated: {outcome.error if outcome else 'interrupted'}"
+            )
+        after = self.asked.survey()
+        state = model.TenantState(pending=after.shared) if after else None
+        verified = verify.verify(outcome, survey.shared, state)
+        self.record.emit(model.TenantVerified(self.clock.now(), verified))
+        if verified.status is not model.Status.MIGRATED:
+            raise errors.SharedPending(f"the shared database: {verified.error}")
+        return True
+
+    # -- the operator's word
+
+    def _confirm(self, what: str) -> None:
+        """Ask, where the inventory says so. Raises Declined."""
+        environment = self.asked.environment
+        if not environment.confirm or self.options.yes:
+            return
+        if not sys.stdin.isatty():
+            raise errors.Declined(
+                f"`{environment.name}` asks for a confirmation, and there is no terminal to ask",
+                hint="`--yes` answers it.",
+            )
+        sys.stderr.write(f"{what} {environment.name}? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise errors.Declined("the answer was not yes")
+
+    # -- the tenants
+
+    def _drive(self, made: model.Plan) -> str:
+        self.record.emit(model.PlanMade(self.clock.now(), made))
+        self.interrupted.patient = True
+        try:
+            return drive.drive(
+                made,
+                self._run,
+                self.record.emit,
+                self.clock,
+                host=lambda: self.asked.fleet.host,
+                interrupted=lambda: self.interrupted.asked,
+            )
+        finally:
+            self.interrupted.patient = False
+
+    def _run(self, tenant: model.Tenant, attempt: int) -> model.Outcome:
+        framework, hosts = self.asked.framework, self.asked.fleet
+        try:
+            command = self._command(tenant)
+        except errors.UsageError as error:
+            return model.Outcome(
+                tenant.id, model.Status.FAILED, error=f"{error} (no command was sent)", host=hosts.host
+            )
+        reply = hosts.run(
+            replace(command, timeout=self.asked.environment.timeout),
+            tenant.id,
+            framework.marks,
+            lambda text, partial: self.record.emit(model.Output(tenant.id, text, partial)),
+        )
+        judge = django.judge if tenant == model.SHARED else framework.judge
+        return replace(judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt, host=hosts.host)
+
+    def _command(self, tenant: model.Tenant) -> model.Command:
+        if tenant != model.SHARED:
+            target = frameworks.Target(self.options.app_label, self.options.migration_name)
+            return self.asked.framework.migrate(tenant, target)
+        if self.asked.framework.shared is None:
+            raise errors.UsageError("this framework has no command for the shared database")
+        return self.asked.framework.shared
+
+    # -- said and done
+
+    def _verify(self, reason: str, *, ask: bool) -> str:
+        """Ask once more what is pending, and hold every outcome against it. Why the run ended, after that."""
+        if self.asked.framework.survey is None:
+            return reason
+        try:
+            survey = self._ask_again() if ask else None
+        except KeyboardInterrupt:
+            reason, survey = step.INTERRUPTED, None
+        before = {name: pending for made in self.record.run.plans for name, pending in made.pending.items()}
+        for outcome in list(self.record.run.outcomes.values()):
+            if outcome.attempt and outcome.tenant != model.SHARED.id:
+                after = survey.tenants.get(outcome.tenant) if survey else None
+                target = (self.options.app_label, self.options.migration_name)
+                stands = verify.verify(outcome, before[outcome.tenant], after, *target)
+                self.record.emit(model.TenantVerified(self.clock.now(), stands))
+        appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey else ()
+        if appeared:
+            self._notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
+        return reason
+
+    def _ask_again(self) -> model.Survey | None:
+        """The survey after the last command; where the line is dead, over a new one that needs no lock."""
+        try:
+            if self.asked.fleet.serving:
+                return self.asked.survey()
+            with contextlib.closing(fleet.Fleet(self.asked.environment, notice=self._notice)) as hosts:
+                return replace(self.asked, fleet=hosts).survey()
+        except errors.OpskitError as error:
+            self._notice(f"the databases could not be asked what is pending now: {error}")
+            return None
+
+
+def _named(reply: model.Reply, host: str, tenant: model.Tenant) -> model.Reply:
+    """A lost connection, as the operator needs to read it."""
+    if reply.exit is not None:
+        return reply
+    return replace(
+        reply, error=f"lost {host} while migrating `{tenant.id}` ({reply.error}): it may still be running there"
+    )
+
+
+def _left_behind(left: Mapping[str, Any]) -> str:
+    """What an earlier run's agent recorded and could tell nobody."""
+    name, run = printable(str(left.get("label", "?"))), left.get("run", "?")
+    if "exit" not in left:
+        return f"run {run} lost its host while it migrated `{name}`: how that ended is not recorded"
+    how = "timed out" if left.get("timed_out") else f"ended with exit {left['exit']}"
+    last = django.reason(str(left.get("tail", "")))
+    said = printable(last) or "nothing"
+    return f"run {run} was cut off while it migrated `{name}`: that command {how}, and said last: {said}"

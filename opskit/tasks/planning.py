@@ -1,0 +1,65 @@
+"""`--plan`: what would be done, without lock, journal or trace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+from opskit import errors, frameworks, model
+from opskit.reporters.text import plural, printable, some
+from opskit.rollout import plan
+from opskit.tasks import project, wiring
+from opskit.tasks.task import answer, complain
+from opskit.transport import fleet
+
+
+def show_plan(environment: model.Environment, options: project.Options) -> int:
+    """Print what would be done. No lock, no journal, no trace."""
+    with wiring.reachable(environment) as reached, contextlib.closing(fleet.Fleet(reached, notice=complain)) as hosts:
+        hosts.open()
+        asked = project.Project(reached, frameworks.get(reached), hosts)
+        survey = asked.survey()
+        shared = survey.shared if survey else ()
+        try:
+            tenants = project.select(asked.tenants(), options)
+        except errors.ListingError:
+            if not shared:  # where the tenant table itself is pending, the listing can't work yet
+                raise
+            tenants = ()
+        made = plan.make_plan(tenants, survey, stagger=environment.stagger, everything=options.everything)
+    answer(_plan_json(environment, made, shared) if options.json else _plan_table(environment, made, shared, options))
+    return 0
+
+
+def _plan_json(environment: model.Environment, made: model.Plan, shared: tuple[str, ...]) -> str:
+    tenants = [
+        {"tenant_id": name, "pending": pending, "error": made.refused.get(name, "")}
+        for name, pending in made.pending.items()
+    ]
+    return json.dumps({"environment": environment.name, "shared": shared, "tenants": tenants})
+
+
+def _plan_table(
+    environment: model.Environment, made: model.Plan, shared: tuple[str, ...], options: project.Options
+) -> str:
+    from tabulate import tabulate  # noqa: PLC0415 - start-up time
+
+    ids = [tenant.id for batch in made.batches for tenant in batch.tenants]
+    rows = [(printable(name), _pending(made.pending.get(name))) for name in ids]
+    rows += [(printable(name), f"refused: {printable(why)}") for name, why in made.refused.items()]
+    parts = [tabulate(rows, headers=("tenant", "pending"), tablefmt="simple", disable_numparse=True)] if rows else []
+    if shared:
+        first = "is migrated first" if options.shared else "must be migrated first: --shared does"
+        parts.append(f"the shared database {first}: {some(shared)}")
+    if any(pending is None for pending in made.pending.values()):
+        parts.append("this framework can't be asked what is pending: every tenant gets the command, unverified.")
+    total = plural(len(made.pending), "tenant")
+    parts.append(f"{len(ids)} of {total} would be migrated; {len(made.current)} have nothing pending.")
+    parts.append(f"next: `invoke migrate-all --env={environment.name}{' --shared' if shared else ''}`")
+    return "\n".join(parts)
+
+
+def _pending(pending: tuple[str, ...] | None) -> str:
+    if pending is None:
+        return "nobody can say"
+    return some(pending) or "nothing"

@@ -1,0 +1,82 @@
+"""What the project on the host says of its tenants, and which of them a task's flags mean."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from opskit import errors, frameworks, model
+from opskit.reporters.text import plural, some
+from opskit.rollout import plan
+from opskit.transport import fleet
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the flags of a task say, parsed."""
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    tenant_id: str = ""  # exactly this one
+    everything: bool = False  # those with nothing pending, too
+    shared: bool = False
+    app_label: str = ""
+    migration_name: str = ""
+    yes: bool = False
+    json: bool = False
+    log_file: str | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Project:
+    """What the project says through a fleet, in a framework's words."""
+
+    environment: model.Environment
+    framework: frameworks.Framework
+    fleet: fleet.Fleet
+
+    def tenants(self, least: int = 1) -> tuple[model.Tenant, ...]:
+        """The tenants there are, in the project's order. Raises ListingError, also for fewer than `least`."""
+        reply = self.fleet.ask(self._timed(self.framework.list))
+        found: tuple[model.Tenant, ...] = self._read(self.framework.read_list, reply)
+        if len(found) < least:
+            raise errors.ListingError(f"`{self.environment.name}` has no tenants")
+        return found
+
+    def survey(self) -> model.Survey | None:
+        """What is pending; None where this framework can't be asked. Raises ListingError."""
+        if self.framework.survey is None or self.framework.read_survey is None:
+            return None
+        reply = self.fleet.ask(self._timed(self.framework.survey))
+        survey: model.Survey = self._read(self.framework.read_survey, reply)
+        return survey
+
+    def _timed(self, command: model.Command) -> model.Command:
+        return replace(command, timeout=self.environment.timeout)
+
+    def _read(self, read: Any, reply: model.Reply) -> Any:
+        try:
+            return read(reply)
+        except errors.ListingError as error:
+            raise errors.ListingError(f"{self.fleet.host}: {error}") from None
+
+
+def select(tenants: tuple[model.Tenant, ...], options: Options) -> tuple[model.Tenant, ...]:
+    """The tenants that the flags mean. Raises UsageError."""
+    if not options.tenant_id:
+        return plan.select(tenants, options.only, options.exclude)
+    chosen = tuple(tenant for tenant in tenants if tenant.id == options.tenant_id)
+    if not chosen:
+        near = difflib.get_close_matches(options.tenant_id, [tenant.id for tenant in tenants], n=3)
+        hint = f" did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+        raise errors.UsageError(f"there is no tenant `{options.tenant_id}` among {len(tenants)}.{hint}")
+    return chosen
+
+
+def shared_refusal(environment: model.Environment, pending: tuple[str, ...]) -> errors.SharedPending:
+    return errors.SharedPending(
+        f"the shared database of `{environment.name}` has {plural(len(pending), 'pending migration')}: {some(pending)}",
+        hint=f"`invoke migrate-all --env={environment.name} --shared` migrates it first.",
+    )

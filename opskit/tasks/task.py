@@ -1,0 +1,133 @@
+"""What every task of opskit shares: its declaration, its errors' exit codes, the environment it means."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import invoke
+
+from opskit import errors, model
+
+ENV = "the environment: a file in inventories/ (default: opskit.env in invoke.yaml, else the only one there is)"
+FORMAT = "`table` for people, `json` for machines"
+
+
+def task(help: Mapping[str, str]) -> Callable[[Callable[..., int | None]], Any]:
+    """Declare a task. An OpskitError becomes one message on stderr and its exit code; an int is the exit code.
+
+    Short flags are not derived: ours would clash with each other and with Invoke's own (-e, -d, -p, -T, -w).
+    """
+
+    def declare(body: Callable[..., int | None]) -> Any:
+        @functools.wraps(body)
+        def run(*args: Any, **kwargs: Any) -> None:
+            code = _run(functools.partial(body, *args, **kwargs))
+            if code:
+                raise invoke.Exit(code=code)
+
+        return invoke.task(run, help=dict(help), auto_shortflags=False)
+
+    return declare
+
+
+def _run(body: Callable[[], int | None]) -> int:
+    debugging = bool(os.environ.get("INVOKE_DEBUG")) or "--debug" in sys.argv or "-d" in sys.argv
+    try:
+        return body() or 0
+    except errors.OpskitError as error:
+        if debugging:
+            raise
+        complain(error.told())
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted.")
+        return errors.Interrupted.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debugging:
+            raise
+        complain(f"opskit itself broke: {type(error).__name__}: {error}. `--debug` shows where.")
+        return errors.OpskitError.exit_code
+
+
+def complain(message: str) -> None:
+    """Say a message on stderr, with the name that this program was started by in its commands."""
+    from opskit.reporters import text  # noqa: PLC0415 - start-up time
+
+    text.write(sys.stderr, as_called("\n".join(text.printable(line) for line in message.splitlines())))
+
+
+def answer(message: str) -> None:
+    """Say a result on stdout."""
+    from opskit.reporters import text  # noqa: PLC0415 - start-up time
+
+    text.write(sys.stdout, as_called(message))
+
+
+def show_summary(run: Any, folder: Path, environment_name: str, *, as_json: bool) -> None:
+    """Say how a run ended, in the form that was asked for and as wide as the terminal is."""
+    from opskit.reporters import summary, text  # noqa: PLC0415 - start-up time
+
+    if as_json:
+        answer(summary.as_json(run, folder.name, environment_name))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    answer(summary.as_table(run, folder, environment_name, width, colours=text.colourful(sys.stdout)))
+
+
+def as_called(message: str) -> str:
+    """The commands that a message tells to type, for whoever runs `opskit` instead of `invoke`."""
+    if Path(sys.argv[0]).name == "opskit":
+        return message.replace("`invoke ", "`opskit ")
+    return message
+
+
+def environment(context: invoke.Context, wanted: str | None) -> model.Environment:
+    """The environment that is meant. Raises InventoryError."""
+    from opskit import inventory  # noqa: PLC0415 - start-up time
+
+    root = inventory.find_root(Path.cwd())
+    name = inventory.choose(root, wanted, context.config.get("opskit", {}).get("env"))
+    return inventory.load(root, name, os.environ)
+
+
+def root() -> Path:
+    """The folder that holds inventories/. Raises InventoryError."""
+    from opskit import inventory  # noqa: PLC0415 - start-up time
+
+    return inventory.find_root(Path.cwd())
+
+
+def one_of(flag: str, value: str, allowed: tuple[str, ...]) -> str:
+    """`value` of a flag, which must be one of `allowed`. Raises UsageError."""
+    if value not in allowed:
+        raise errors.UsageError(f"--{flag}: expected {' or '.join(f'`{each}`' for each in allowed)}, found `{value}`")
+    return value
+
+
+def duration(flag: str, value: str) -> float:
+    """The seconds that a flag gives. Raises UsageError naming the flag."""
+    from opskit import durations  # noqa: PLC0415 - start-up time
+
+    try:
+        return durations.parse(value)
+    except errors.UsageError as error:
+        raise errors.UsageError(f"--{flag}: {error}") from None
+
+
+def patterns(flag: str, value: str | None) -> tuple[str, ...]:
+    """The patterns of a comma-separated flag. An empty one is an error: it never means everyone. Raises UsageError."""
+    if value is None:
+        return ()
+    found = tuple(part.strip() for part in value.split(","))
+    if not all(found):
+        raise errors.UsageError(f"--{flag}: expected ids or globs with commas between them, found `{value}`")
+    return found

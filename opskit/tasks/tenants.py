@@ -1,0 +1,81 @@
+"""`show-tenants`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+
+import invoke
+
+from opskit import model
+from opskit.tasks.task import ENV, FORMAT, answer, complain, environment, one_of, task
+
+
+@task(
+    help={
+        "env": ENV,
+        "format": FORMAT,
+        "status": "add what is applied and pending, and each tenant's latest migrations",
+    }
+)
+def show_tenants(
+    context: invoke.Context,
+    env: str | None = None,
+    format: str = "table",
+    status: bool = False,
+) -> None:
+    """List the tenants, as the project on a host knows them."""
+    from opskit import frameworks  # noqa: PLC0415 - start-up time
+    from opskit.tasks import project, wiring  # noqa: PLC0415
+    from opskit.transport import fleet  # noqa: PLC0415
+
+    as_json = one_of("format", format, ("table", "json")) == "json"
+    chosen = environment(context, env)
+    with wiring.reachable(chosen) as reached, contextlib.closing(fleet.Fleet(reached, notice=complain)) as hosts:
+        hosts.open()
+        asked = project.Project(reached, frameworks.get(reached), hosts)
+        tenants = asked.tenants(least=0)
+        survey = asked.survey() if status else None
+    states = survey.tenants if survey else {}
+    answer(_json(tenants, states, status) if as_json else _table(tenants, states, status))
+    if status and survey is None:
+        complain(f"`{chosen.framework}` can't be asked what is applied and pending.")
+
+
+def _json(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:
+    rows: list[dict[str, object]] = [
+        {"tenant_id": each.id, "name": each.name, "isolation_type": each.isolation} for each in tenants
+    ]
+    if status:
+        for row in rows:
+            row.update(_state(states.get(str(row["tenant_id"]))))
+    return json.dumps(rows, indent=2)
+
+
+def _state(state: model.TenantState | None) -> dict[str, object]:
+    if state is None:
+        return {"applied": None, "pending": None, "latest": [], "error": "it was not asked"}
+    return {
+        "applied": state.applied,
+        "pending": len(state.pending),
+        "latest": list(state.latest),
+        "error": state.error,
+    }
+
+
+def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:
+    from tabulate import tabulate  # noqa: PLC0415 - start-up time
+
+    from opskit.reporters.text import plural, printable  # noqa: PLC0415
+
+    headers = ["tenant", "name", "isolation"] + (["applied", "pending", "latest"] if status else [])
+    rows = []
+    for each in tenants:
+        row = [each.id, each.name, each.isolation]
+        if status:
+            state = states.get(each.id, model.TenantState(error="it was not asked"))
+            row += [str(state.applied), str(len(state.pending)), state.error or ", ".join(state.latest)]
+        rows.append([printable(cell) for cell in row])
+    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, preserve_whitespace=True)
+    return f"{table}\n{plural(len(tenants), 'tenant')}" if rows else "there are no tenants."

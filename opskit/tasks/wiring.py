@@ -1,0 +1,114 @@
+"""Puts the pieces together: a reachable environment, a fleet, a record that hears every event."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from opskit import errors, journal, model
+from opskit.reporters import files
+from opskit.rollout import drive
+from opskit.rollout import run as runs
+
+
+class Clock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@contextlib.contextmanager
+def reachable(environment: model.Environment) -> Iterator[model.Environment]:
+    """The environment, with the demo's embedded SSH server running where it is the demo."""
+    if environment.hosts[0].kind is not model.HostKind.DEMO:
+        yield environment
+        return
+    from opskit.demo import data, server  # noqa: PLC0415 - start-up time
+
+    data.prepare(Path(environment.root) / ".opskit" / "demo")
+    with server.running(Path(environment.root)) as at:
+        host = model.Host("demo", at.host, user=at.user, port=at.port, identity_file=str(at.identity_file))
+        ssh = replace(environment.ssh, known_hosts=(str(at.known_hosts),))
+        yield replace(environment, hosts=(host,), ssh=ssh)
+
+
+def operator() -> str:
+    """Who runs this, and where: `deploy@ops1`."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        name = str(os.getuid())
+    return f"{name}@{platform.node()}"
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a live view makes sense there: not on a dumb terminal, which can't go back a line."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def progress(verbose: bool) -> drive.Emit:
+    """The reporter for stderr: live on a terminal, plain lines elsewhere."""
+    if is_terminal(sys.stderr):
+        from opskit.reporters import live  # noqa: PLC0415 - rich is slow to import
+
+        return live.Live(sys.stderr, verbose=verbose)
+    from opskit.reporters import plain  # noqa: PLC0415 - start-up time
+
+    return plain.Plain(sys.stderr, verbose=verbose)
+
+
+class Record:
+    """Everything that hears the run: first the journal, then the fold, then those who tell people."""
+
+    def __init__(self, root: Path, run_id: str, *, log_file: str | None, verbose: bool) -> None:
+        self.run = runs.Run()
+        self._logs: list[drive.Emit] = [files.LogFile(Path(log_file))] if log_file else []
+        self.journal = journal.create(root, run_id)
+        self.folder = self.journal.folder
+        self._logs += [files.LogFile(self.folder / "run.log"), files.TenantFiles(self.folder)]
+        self._screen = progress(verbose)
+        self._broken = False
+
+    def emit(self, event: model.Event) -> None:
+        """Tell everybody. Raises JournalError once where something can't be written: no tenant starts after that."""
+        try:
+            if not self._broken:
+                self._write(event)
+        except errors.JournalError:
+            self._broken = True
+            raise
+        finally:
+            self.run.apply(event)
+            self._screen(event)
+
+    def _write(self, event: model.Event) -> None:
+        if not isinstance(event, model.Output | model.Waiting):
+            self.journal.append(event)
+        for log in self._logs:
+            log(event)
+
+    def finish(self, reason: str) -> None:
+        """Say how the run ended; a full disk must not keep the summary from the operator."""
+        with contextlib.suppress(errors.JournalError):
+            self.emit(model.RunFinished(datetime.now(UTC), reason, self.run.counts()))
+
+    def close(self) -> None:
+        """Give the terminal back, whatever happened."""
+        stop = getattr(self._screen, "stop", None)
+        if stop:
+            stop()
+        self.journal.close()
