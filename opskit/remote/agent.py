@@ -595,6 +595,8 @@ class Agent:
 
 def main():
     """Keep the line to the controller for frames alone, and serve."""
+    if sys.version_info < (3, 8):
+        sys.exit("app.python is Python %d.%d: the agent needs 3.8 or newer" % sys.version_info[:2])
     outgoing = os.dup(1)
     incoming = os.dup(0)
     null = os.open(os.devnull, os.O_RDWR)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from opskit import durations, journal, model
+from opskit import durations, errors, journal, model
 from opskit.reporters import telling
 from opskit.reporters.text import painted, plural, printable
 from opskit.rollout import run as runs
@@ -147,7 +147,11 @@ def history(folders: Iterable[Path]) -> str:
 
 
 def _run_row(folder: Path) -> tuple[str, ...]:
-    run = journal.load(folder)
+    """One run; a record that can't be read is no reason to hide the others."""
+    try:
+        run = journal.load(folder)
+    except errors.JournalError as error:
+        return (folder.name, journal.environment_of(folder.name), "", "", "", printable(str(error)))
     started, finished = run.started, run.finished
     took = durations.show((finished.at - started.at).total_seconds()) if started and finished else ""
     return (

@@ -52,13 +52,13 @@ def make_plan(
     """One batch of the tenants that need a command, in listed order.
 
     A tenant with nothing pending is current and gets none, unless `everything`. One whose state could not
-    be asked is refused. Without a survey (a framework that can't be asked) everyone gets a command.
+    be asked, or was not told, is refused. Without a survey (a framework that can't be asked) everyone gets a command.
     """
     if survey is None:
         pending: dict[str, tuple[str, ...] | None] = {tenant.id: None for tenant in tenants}
         return model.Plan(batches=_batches(tenants), pending=pending, stagger=stagger)
     states = {tenant.id: survey.tenants.get(tenant.id) for tenant in tenants}
-    refused = {name: state.error for name, state in states.items() if state is not None and state.error}
+    refused = {name: _refusal(state) for name, state in states.items() if state is None or state.error}
     current = tuple(tenant for tenant in tenants if not everything and _is_current(states[tenant.id]))
     done = {tenant.id for tenant in current} | set(refused)
     return model.Plan(
@@ -68,6 +68,10 @@ def make_plan(
         refused=refused,
         stagger=stagger,
     )
+
+
+def _refusal(state: model.TenantState | None) -> str:
+    return state.error if state else "asking what is pending did not mention it: it may be new"
 
 
 def _is_current(state: model.TenantState | None) -> bool:

@@ -51,7 +51,7 @@ class Run:
         """An outcome for every tenant of the plans: those never reached are skipped, those at work are unknown."""
         found = dict(self.outcomes)
         for name in self.at_work:
-            found[name] = model.Outcome(name, model.Status.UNKNOWN, error="the run ended while it was at work")
+            found[name] = model.Outcome(name, model.Status.UNKNOWN, error="it was at work when the record ends")
         for plan in self.plans:
             for batch in plan.batches:
                 for tenant in batch.tenants:

@@ -53,8 +53,8 @@ def _held_against(
 
 def _evidence(after: model.TenantState) -> str:
     """What the database said of a tenant whose command may still be running: no verdict."""
-    left = len(after.pending)
-    return f"asked just now, {left} migrations are pending there" if left else "nothing is pending there now"
+    left = after.pending
+    return f"asked just now, {_are(left)} pending there" if left else "nothing is pending there now"
 
 
 def _unasked(outcome: model.Outcome, why: str) -> model.Outcome:
@@ -73,6 +73,10 @@ def _meant(name: str, app_label: str, migration_name: str) -> bool:
     return not app_label or app == app_label
 
 
+def _are(left: tuple[str, ...]) -> str:
+    return "1 migration is" if len(left) == 1 else f"{len(left)} migrations are"
+
+
 def _still(left: tuple[str, ...]) -> str:
     more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-    return f"it said OK, and {len(left)} migrations are still pending: {', '.join(left[:_SHOWN])}{more}"
+    return f"it said OK, and {_are(left)} still pending: {', '.join(left[:_SHOWN])}{more}"

@@ -41,7 +41,9 @@ def _migrate(environment: model.Environment, options: project.Options) -> int:
             record = wiring.Record(Path(reached.root), run_id, log_file=options.log_file, verbose=options.verbose)
             with contextlib.closing(record):
                 asked = project.Project(reached, frameworks.get(reached), hosts)
-                return _Rollout(asked, options, record, interrupted, clock).go()
+                rollout = _Rollout(asked, options, record, interrupted, clock)
+                hosts.notice = rollout.notice
+                return rollout.go()
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,10 @@ class _Rollout:
             )
         )
         for left in hosts.ready.records:
-            self._notice(_left_behind(left))
+            self.notice(_left_behind(left))
             hosts.forget(left)
 
-    def _notice(self, text: str) -> None:
+    def notice(self, text: str) -> None:
         self.record.emit(model.Notice(self.clock.now(), text))
 
     def _steps(self) -> str:
@@ -220,7 +222,7 @@ class _Rollout:
                 self.record.emit(model.TenantVerified(self.clock.now(), stands))
         appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey else ()
         if appeared:
-            self._notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
+            self.notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
         return reason
 
     def _ask_again(self) -> model.Survey | None:
@@ -228,10 +230,10 @@ class _Rollout:
         try:
             if self.asked.fleet.serving:
                 return self.asked.survey()
-            with contextlib.closing(fleet.Fleet(self.asked.environment, notice=self._notice)) as hosts:
+            with contextlib.closing(fleet.Fleet(self.asked.environment, notice=self.notice)) as hosts:
                 return replace(self.asked, fleet=hosts).survey()
         except errors.OpskitError as error:
-            self._notice(f"the databases could not be asked what is pending now: {error}")
+            self.notice(f"the databases could not be asked what is pending now: {error}")
             return None
 
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import invoke
 
@@ -48,9 +48,6 @@ def _run(body: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         complain("interrupted.")
         return errors.Interrupted.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         if debugging:
             raise
@@ -62,14 +59,22 @@ def complain(message: str) -> None:
     """Say a message on stderr, with the name that this program was started by in its commands."""
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
-    text.write(sys.stderr, as_called("\n".join(text.printable(line) for line in message.splitlines())))
+    _write(sys.stderr, "\n".join(text.printable(line) for line in message.splitlines()))
 
 
 def answer(message: str) -> None:
     """Say a result on stdout."""
+    _write(sys.stdout, message)
+
+
+def _write(stream: IO[str], message: str) -> None:
+    """Print; a reader that went away (`| head`) must not turn a run's exit code into ours."""
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
-    text.write(sys.stdout, as_called(message))
+    try:
+        text.write(stream, as_called(message))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_summary(run: Any, folder: Path, environment_name: str, *, as_json: bool) -> None:

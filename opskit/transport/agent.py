@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opskit import errors, model
+from opskit.frameworks import django
 from opskit.transport import stream
 from opskit.transport.lines import Lines
 
@@ -95,8 +96,8 @@ class Agent:
         return Ready(answer["path"], answer["python"], answer["revision"], tuple(answer["records"]))
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
-        """Why there is no agent: the remote shell's own words tell most."""
-        said = " ".join(self._line.stderr().split())[-400:]
+        """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
+        said = django.reason(self._line.stderr())
         code = self._line.exit(1.0)
         self.close()
         if code is None and not said:

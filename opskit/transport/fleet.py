@@ -49,7 +49,7 @@ class Fleet:
     ) -> None:
         self._environment = environment
         self._hold = hold
-        self._notice = notice
+        self.notice = notice  # hears what the operator should know
         self._connector = connector
         self._timing = timing
         self._agent: agent.Agent | None = None
@@ -70,7 +70,7 @@ class Fleet:
             except errors.ConnectError as error:
                 refused.append(str(error))
                 if host is not self._environment.hosts[-1]:
-                    self._notice(f"{host.name} does not serve: {error}")
+                    self.notice(f"{host.name} does not serve: {error}")
         raise errors.ConnectError("; ".join(refused))
 
     def _start(self, host: model.Host) -> agent.Ready:
@@ -112,7 +112,7 @@ class Fleet:
     def _alive(self) -> agent.Agent:
         """The agent, or a new one where the line died between two commands. Raises what `open` raises."""
         if self._agent is not None and self._agent.lost:
-            self._notice(f"lost {self.host} between two tenants ({self._agent.lost}): connecting again")
+            self.notice(f"lost {self.host} between two tenants ({self._agent.lost}): connecting again")
             self._agent.close()
             self._reopen()
         if self._agent is None:

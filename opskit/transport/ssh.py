@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import shlex
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -25,6 +26,7 @@ from opskit.transport import stream
 _CHUNK = 256 * 1024
 _WINDOW = 16 * 1024 * 1024  # bytes under way: a slow reader keeps at most so many
 _PACKET = 64 * 1024
+_PROXY_GRACE = 5.0  # seconds that a ProxyCommand gets to end
 
 # A bad banner or key ends in an exception of ours; its traceback in the log helps nobody.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -50,11 +52,20 @@ class _ProxyCommand(paramiko.ProxyCommand):
             self.cmd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
+            bufsize=0,  # its stderr is the operator's, as with OpenSSH
             start_new_session=True,
         )
         self.timeout = None
+
+    def close(self) -> None:
+        """End the command and what it started; Paramiko's leaves a zombie and two pipes."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_PROXY_GRACE)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 # ---------------------------------------------------------------- host keys

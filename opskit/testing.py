@@ -1,0 +1,140 @@
+"""Public fakes, for tests of opskit and of what is built on it: a clock, and a fleet that answers from a script.
+
+Both keep the real ones' promises: nothing here sleeps, connects or starts anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opskit import errors, model
+from opskit.transport import agent, lines
+
+__all__ = ["Answer", "FakeClock", "ScriptedFleet"]
+
+START = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
+_PIECE = 7  # bytes: what a command prints arrives in pieces that split lines and characters
+
+
+class FakeClock:
+    """A `rollout.drive.Clock` on which time passes only by sleeping, at once.
+
+    `slept` is every sleep asked for, in seconds, oldest first.
+    """
+
+    def __init__(self, start: datetime = START) -> None:
+        self.slept: list[float] = []
+        self._start = start
+        self._passed = 0.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._passed)
+
+    def monotonic(self) -> float:
+        return self._passed
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._passed += seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass without a sleep: a command that takes its time."""
+        self._passed += seconds
+
+
+Answer = model.Reply | Callable[[model.Command], model.Reply]
+"""What a command is answered with. A callable may raise what the real fleet raises: ConnectError, LockHeld, …"""
+
+
+class ScriptedFleet:
+    """Offers what the tasks use of `transport.fleet.Fleet`, and answers from a script.
+
+    `script` is {label: answer}. The label of a migration is its tenant's id; that of a question is the question's
+    name (`status`), and that of another command asked its first argument (`showtenants`). `otherwise` answers
+    what has no label of its own; without it that is a LookupError, which no code of opskit catches.
+
+    An answer's `out` is what the command prints. For a migration it arrives in small pieces and makes the
+    reply's marks and tail as a real one does; to a question it is the answer, and `tail` is what stderr said.
+    An answer whose exit is None is a lost connection: `ask` raises ConnectError, and the next command connects again.
+    """
+
+    def __init__(
+        self,
+        script: Mapping[str, Answer] | None = None,
+        *,
+        otherwise: Answer | None = None,
+        host: str = "app1",
+        ready: agent.Ready | None = None,
+    ) -> None:
+        self.commands: list[model.Command] = []  # seen so far, oldest first
+        self.labels: list[str] = []  # of each command
+        self.forgotten: list[Mapping[str, Any]] = []  # records that were read and written down
+        self.connected = 0  # how often
+        self.closed = False
+        self.host = ""
+        self.ready = agent.Ready("", "", "", ())
+        self._script = dict(script or {})
+        self._otherwise = otherwise
+        self._host = host
+        self._ready = ready or agent.Ready("/srv/acme/current", "3.11.7", "", ())
+        self._serving = False
+
+    def open(self) -> agent.Ready:
+        self.connected += 1
+        self.host, self.ready = self._host, self._ready
+        self._serving = True
+        return self.ready
+
+    @property
+    def serving(self) -> bool:
+        """Whether it is open, and its line lives."""
+        return self._serving
+
+    def ask(self, command: model.Command) -> model.Reply:
+        """The scripted answer. Raises ConnectError for one without an exit code."""
+        reply = self._answer(command.question or command.args[0], command)
+        if reply.exit is None:
+            raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
+        said = lines.Lines()
+        _print(said, reply.tail)
+        error = "it timed out" if reply.timed_out else reply.error
+        return replace(reply, marks=(), tail=said.tail, error=error)
+
+    def run(
+        self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear
+    ) -> model.Reply:
+        """The scripted answer, whose `out` is printed: its marks and its tail are those of the text."""
+        reply = self._answer(label, command)
+        printed = lines.Lines(patterns, hear)
+        _print(printed, reply.out)
+        return replace(reply, marks=printed.marks, tail=printed.tail, out="")
+
+    def forget(self, record: Mapping[str, Any]) -> None:
+        self.forgotten.append(record)
+
+    def close(self) -> None:
+        self._serving = False
+        self.closed = True
+
+    def _answer(self, label: str, command: model.Command) -> model.Reply:
+        if not self._serving:
+            self.open()
+        self.commands.append(command)
+        self.labels.append(label)
+        answer = self._script.get(label, self._otherwise)
+        if answer is None:
+            raise LookupError(f"nothing is scripted for `{label}`: {command}")
+        reply = answer(command) if callable(answer) else answer
+        self._serving = reply.exit is not None
+        return reply
+
+
+def _print(hearer: lines.Lines, text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")
+    for start in range(0, len(data), _PIECE):
+        hearer.feed(data[start : start + _PIECE])
+    hearer.end()
