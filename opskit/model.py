@@ -53,6 +53,7 @@ class App:
 class Ssh:
     """How the environment's hosts are connected to."""
 
+    client: str = "fabric"  # or "openssh": the system's own ssh
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts",)
     accept_new: bool = False
     connect_timeout: float = 10.0

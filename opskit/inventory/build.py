@@ -77,6 +77,7 @@ def _is_secret(key: str, value: str) -> bool:
 
 def _ssh(entry: schema.SshEntry, place: Place) -> model.Ssh:
     return model.Ssh(
+        client=entry.client,
         known_hosts=tuple(place.path(path) for path in entry.known_hosts),
         accept_new=entry.host_keys == "accept-new",
         connect_timeout=entry.connect_timeout,

@@ -69,6 +69,7 @@ class HostEntry(Entry):
 
 
 class SshEntry(Entry):
+    client: Annotated[str, PlainValidator(values.one_of("fabric", "openssh"))] = "fabric"
     known_hosts: Annotated[tuple[OperatorPath, ...], BeforeValidator(values.paths)] = ("~/.ssh/known_hosts",)
     host_keys: Annotated[str, PlainValidator(values.one_of("strict", "accept-new"))] = "strict"
     connect_timeout: Annotated[float, PlainValidator(values.limit)] = 10.0

@@ -99,7 +99,10 @@ class Agent:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
         said = django.reason(self._line.stderr())
         code = self._line.exit(1.0)
+        refusal = self._line.refusal()
         self.close()
+        if refusal is not None:
+            return refusal
         if code is None and not said:
             return errors.ConnectError(f"the agent did not start: {error}")
         return errors.RemoteError(f"the agent did not start: {said or error}" + (f" (exit {code})" if code else ""))

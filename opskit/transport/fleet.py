@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opskit import errors, model
-from opskit.transport import agent, lines, local, stream
+from opskit.transport import agent, lines, local, openssh, stream
 
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
 
@@ -30,6 +30,8 @@ def connect(environment: model.Environment, host: model.Host) -> stream.Stream:
     """Open a stream to a host. Fabric is imported only where SSH is spoken: it is slow to import."""
     if host.kind is model.HostKind.LOCAL:
         return local.connect(environment, host)
+    if environment.ssh.client == "openssh":
+        return openssh.connect(environment, host)
     from opskit.transport import ssh  # noqa: PLC0415
 
     return ssh.connect(environment, host)

@@ -1,81 +1,15 @@
-"""The machine that opskit runs on: the agent as a child process, in a session that Ctrl-C does not reach."""
+"""The machine that opskit runs on: the agent as a child process."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import subprocess
-import threading
-
 from opskit import errors, model
-from opskit.transport import stream
-
-_CHUNK = 256 * 1024
+from opskit.transport import process, stream
 
 
-class LocalStream:
-    """A socket pair is the child's stdin and stdout: unlike a pipe's, a blocked read of it can be woken."""
-
-    def __init__(self, argv: tuple[str, ...], folder: str) -> None:
-        self._socket, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                    argv,
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=subprocess.PIPE,
-                    cwd=folder,
-                    start_new_session=True,
-                )
-        except OSError:
-            self._socket.close()
-            raise
-        self._tail = stream.Tail(self._read_stderr)
-        self._closing = threading.Lock()
-
-    def _read_stderr(self) -> bytes:
-        assert self._process.stderr is not None  # noqa: S101 - for mypy
-        return os.read(self._process.stderr.fileno(), 4096)
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
-
-    def recv(self) -> bytes:
-        try:
-            return self._socket.recv(_CHUNK)
-        except OSError:
-            return b""
-
-    def close(self) -> None:
-        """Hang up. The agent finishes what is at work and ends by itself; a thread of its own waits for that."""
-        if self._closing.acquire(blocking=False):
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            threading.Thread(target=self._reap, daemon=True, name="opskit-reaper").start()
-
-    def _reap(self) -> None:
-        self._process.wait()
-        self._tail.text(settle=5.0)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-        self._socket.close()
-
-    def stderr(self) -> str:
-        return self._tail.text()
-
-    def exit(self, timeout: float) -> int | None:
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
-
-
-def connect(environment: model.Environment, host: model.Host) -> LocalStream:
+def connect(environment: model.Environment, host: model.Host) -> process.ProcessStream:
     """Start the agent's Python here. Raises ConnectError where there is no such program."""
     argv = stream.agent_argv(environment.app)
     try:
-        return LocalStream(argv, environment.root)
+        return process.ProcessStream(argv, environment.root)
     except OSError as error:
         raise errors.ConnectError(f"cannot start `{argv[0]}` on {host.name}: {error.strerror}") from error

@@ -191,6 +191,9 @@ class SshStream:
         code = self._channel.recv_exit_status()
         return code if code >= 0 else None  # -1 is a channel that closed without a status
 
+    def refusal(self) -> errors.OpskitError | None:
+        return None
+
 
 def connect(environment: model.Environment, host: model.Host) -> SshStream:
     """Connect and start the agent's Python. Raises ConnectError or HostKeyError, with one cause each."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from opskit import model
+from opskit import errors, model
 
 _KEPT = 4096  # bytes of stderr that a message may need
 
@@ -35,6 +35,10 @@ class Stream(Protocol):
 
     def exit(self, timeout: float) -> int | None:
         """The process's exit code, waiting for it at most `timeout` seconds; None where nobody knows."""
+        ...
+
+    def refusal(self) -> errors.OpskitError | None:
+        """Why the host was never reached, where the stream finds out only after it was made."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from opskit import model
@@ -13,7 +14,7 @@ from opskit.transport import agent, fleet
 FAST = agent.Timing(beat=0.2, silence=3.0, start=20.0)
 MANAGE = Path(__file__).parent / "manage.py"
 HOLD = fleet.Hold("20261122T140200-test", "deploy@ops1", "2026-11-22T14:02:00+00:00")
-NAMES = ("local", "sshd", "embedded")
+NAMES = ("local", "sshd", "openssh", "embedded")
 
 
 @contextlib.contextmanager
@@ -34,8 +35,9 @@ def app(folder: Path, **more) -> model.App:
 def _reached(name: str, folder: Path, request):
     if name == "local":
         yield model.Host("here", "localhost", model.HostKind.LOCAL), model.Ssh()
-    elif name == "sshd":
-        yield of_sshd(request.getfixturevalue("sshd"))
+    elif name in ("sshd", "openssh"):
+        host, ssh = of_sshd(request.getfixturevalue("sshd"))
+        yield host, replace(ssh, client="openssh" if name == "openssh" else "fabric")
     else:
         from opskit.demo import server
 
