@@ -12,10 +12,11 @@ from rich.text import Text
 
 from opskit import durations, model
 from opskit.reporters import plain, telling
-from opskit.reporters.text import printable
+from opskit.reporters.text import printable, spoken
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow"}
 _REFRESH = 8  # times a second
+_LOOK = 2000  # characters of new output that the last line is looked for in
 _MEMORY = 3600.0  # seconds of the past that the ETA is estimated from, staggers included
 
 
@@ -74,15 +75,15 @@ class Live:
             self._started = True
 
     def _output(self, tenant: str, text: str, partial: str) -> None:
-        if self._verbose:
-            for line in text.splitlines():
-                self._console.print(Text(f"{printable(tenant)} | {printable(line)}"), soft_wrap=True)
-        last = partial.strip() or text.rstrip()[-500:].rpartition("\n")[2].strip()
+        lines = spoken(text[-_LOOK:] if not self._verbose else text)
+        for line in lines if self._verbose else ():
+            self._console.print(Text(f"{printable(tenant)} | {line}"), soft_wrap=True)
+        last = printable(partial.strip()) or (lines[-1].strip() if lines else "")
         if last:
             self._show(tenant, last)
 
     def _show(self, tenant: str, text: str) -> None:
-        self._now = Text(f"{printable(tenant)}: {printable(text)}" if tenant else "", no_wrap=True, overflow="ellipsis")
+        self._now = Text(f"{printable(tenant)}: {text}" if tenant else "", no_wrap=True, overflow="ellipsis")
         self._live.update(self._view())
 
     def _view(self) -> Table:

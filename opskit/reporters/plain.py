@@ -6,7 +6,7 @@ from typing import IO
 
 from opskit import durations, model
 from opskit.reporters import telling
-from opskit.reporters.text import colourful, painted, printable, write
+from opskit.reporters.text import colourful, painted, printable, spoken, write
 
 
 class Plain:
@@ -23,8 +23,8 @@ class Plain:
     def __call__(self, event: model.Event) -> None:
         match event:
             case model.Output(tenant, text) if self._verbose:
-                for printed in text.splitlines():
-                    self._say(f"{printable(tenant)} | {printable(printed)}")
+                for printed in spoken(text):
+                    self._say(f"{printable(tenant)} | {printed}")
             case model.Waiting(seconds, tenant) if tenant != self._waiting_for:
                 self._waiting_for = tenant
                 self._say(f"waiting {durations.show(seconds)} before {printable(tenant)}")

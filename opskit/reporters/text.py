@@ -30,6 +30,11 @@ def write(stream: IO[str], text: str) -> None:
     stream.flush()
 
 
+def spoken(text: str) -> list[str]:
+    """The lines that are for people: the tenants app speaks its events on the same output."""
+    return [printable(line) for line in text.splitlines() if line.strip() and not line.startswith('{"v": ')]
+
+
 def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
