@@ -186,6 +186,17 @@ def history(root: Path, environment: str | None = None) -> list[Path]:
     return [each for each in folders if environment is None or environment_of(each.name) == environment]
 
 
+def durations(root: Path, environment: str, newest: int = 10) -> dict[str, float]:
+    """{tenant_id: seconds} that migrating took the last time, as the newest runs of an environment tell."""
+    found: dict[str, float] = {}
+    for folder in history(root, environment)[:newest]:
+        with contextlib.suppress(errors.JournalError):  # a record that can't be read says nothing
+            for outcome in load(folder).outcomes.values():
+                if outcome.status is model.Status.MIGRATED and outcome.attempt:
+                    found.setdefault(outcome.tenant, outcome.seconds)
+    return found
+
+
 def environment_of(run_id: str) -> str:
     """The environment that a run-id names."""
     return run_id.partition("-")[2]

@@ -74,6 +74,34 @@ class Custom:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """Who goes first, alone: the first `count` that have something pending, or those that match `patterns`."""
+
+    count: int = 0
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many tenants may fail before the run stops: a number, or per cent of the run."""
+
+    number: int
+    percent: bool = False
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How a rollout is paced and when it stops, as the inventory and the flags say it."""
+
+    stagger: float = 0.0
+    canary: Canary = Canary()
+    max_failures: Allowance | None = None  # None: any number
+    retries: int = 0
+    order: str = "listed"  # one of rollout.controls.ORDERS
+    seconds: float | None = None  # after which no tenant is started
+
+
+@dataclass(frozen=True)
 class Environment:
     """One deployment of the app. Its hosts share its databases: any one of them serves."""
 
@@ -83,7 +111,7 @@ class Environment:
     framework: str  # a key of opskit.frameworks
     custom: Custom | None = None
     ssh: Ssh = Ssh()
-    stagger: float = 0.0
+    rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
     confirm: bool = False
     root: str = "."  # the folder that holds inventories/
@@ -173,6 +201,7 @@ class Outcome:
     seconds: float = 0.0
     attempt: int = 0  # 0: no command was sent
     host: str = ""
+    retryable: bool = False  # it failed of what may be gone the next time: a lock, a deadlock
 
 
 # ---------------------------------------------------------------- the rollout
@@ -199,6 +228,9 @@ class Plan:
     current: tuple[Tenant, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     stagger: float = 0.0
+    retries: int = 0  # of one tenant, where its outcome is retryable
+    seconds: float | None = None  # after which no tenant is started; None is no limit
+    expected: Mapping[str, float] = field(default_factory=dict)  # {tenant_id: seconds it took the last time}
 
 
 # ---------------------------------------------------------------- events

@@ -12,11 +12,13 @@ REDACTED = "[REDACTED]"
 
 # A password with an @ of its own, and none that reaches over to the next URL: that keeps it linear.
 _URL = re.compile(r"""(://[^:/@\s]*:)(?:[^@\s:]|:(?!//))+(?:@[^@\s/"',;:]+)*(?=@)""")
-_OPEN_URL = re.compile(r"(://[^:/@\s]*:)[^@\s]+\Z")
+_OPEN_URL = re.compile(r"(://[^:/@\s]*:)\S+\Z")
 # Quotes may be escaped (JSON in JSON, a repr in JSON), and may never close: the text was cut off.
+# The first letter stands by itself, since a set of letters is what `re` searches fast for.
 _PAIR = re.compile(
-    r"""((?i:(?:pass(?:word|wd|phrase)?|secret)(?:_?(?:access_?)?key)?|token|api_?key)\\*["']?\s*[=:]\s*)"""
-    r"""(?:[bBrRuU]{0,2}(\\*["'])(?:(?!\2)(?:\\.|[^\n]))*(?:\2)?|[^\s,;&'"]*[^\s,;&'")}\]])"""
+    r"""([pPsStTaA](?i:(?:(?<=p)ass(?:word|wd|phrase)?|(?<=s)ecret)(?:_?(?:access_?)?key)?|(?<=t)oken|(?<=a)pi_?key)"""
+    r"""\\*["']?\s*[=:]\s*)"""
+    r"""(?:[bBrRuU]{0,2}(\\*["'])(?:(?!\2)(?:\\.|[^\n]))*(?:\2)?|(?!\[REDACTED\])[^\s,;&'"]*[^\s,;&'")}\]])"""
 )
 _HINTS = ("pass", "secret", "token", "apikey", "api_key")
 
@@ -40,7 +42,7 @@ def safe_cut(text: str, at: int) -> int:
     patterns = [_URL] if "://" in text else []
     for pattern in patterns + ([_PAIR] if _hinted(text) else []):
         for match in pattern.finditer(text):
-            if match.start() < at < match.end():
+            if match.start() < at <= match.end():  # the @ that makes a URL's password one stands behind it
                 at = match.start()
     return at
 

@@ -75,6 +75,7 @@ class ScriptedFleet:
         self.forgotten: list[Mapping[str, Any]] = []  # records that were read and written down
         self.connected = 0  # how often
         self.closed = False
+        self.notice: Callable[[str], None] = lambda _: None
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
         self._script = dict(script or {})
@@ -122,6 +123,8 @@ class ScriptedFleet:
 
     def _answer(self, label: str, command: model.Command) -> model.Reply:
         if not self._serving:
+            if self.connected:
+                self.notice(f"lost {self.host} between two tenants: connecting again")
             self.open()
         self.commands.append(command)
         self.labels.append(label)

@@ -294,9 +294,16 @@ def test_a_timeout_is_a_duration_or_none(tmp_path, text, expected):
     assert expected == load(tmp_path, smallest(rollout={"timeout": text})).timeout
 
 
+def test_the_rollouts_controls_are_read(tmp_path):
+    rollout = {"canary": ["internal", "test-*"], "max_failures": "5%", "retries": "2"}
+    assert load(tmp_path, smallest(rollout=rollout)).rollout == model.Controls(
+        canary=model.Canary(patterns=("internal", "test-*")), max_failures=model.Allowance(5, percent=True), retries=2
+    )
+
+
 def test_durations_are_seconds(tmp_path):
     environment = load(tmp_path, smallest(rollout={"stagger": "1m30s"}, ssh={"connect_timeout": "500ms"}))
-    assert (environment.stagger, environment.ssh.connect_timeout) == (90.0, 0.5)
+    assert (environment.rollout.stagger, environment.ssh.connect_timeout) == (90.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -514,8 +521,12 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (smallest(rollout={"stagger": "9" * 300}), "rollout.stagger: expected 30 days at most, found `999"),
         (smallest(rollout={"timeout": ["1"]}), "rollout.timeout: expected a duration such as `60s`, `10m` or `1h30m`, found a list"),
         (smallest(rollout={"timeout": "0"}), "rollout.timeout: expected more than no time at all, found `0`"),
-        (smallest(rollout={"canary": ["a"]}), "rollout.canary: unknown key. known here are `stagger` and `timeout`"),
-        (smallest(rollout={"max_failures": "5%"}), "rollout.max_failures: unknown key. known here are"),
+        (smallest(rollout={"canary": []}), "rollout.canary: expected a count, or a list of ids and globs, found "),
+        (smallest(rollout={"canary": "0"}), "rollout.canary: expected a count from 1 on, or ids and globs, found `0`"),
+        (smallest(rollout={"max_failures": "5.5%"}), "rollout.max_failures: expected a number such as `3`, or a share"),
+        (smallest(rollout={"max_failures": "101%"}), "rollout.max_failures: expected a number such as `3`, or a share"),
+        (smallest(rollout={"retries": "11"}), "rollout.retries: expected a number from 0 to 10, found `11`"),
+        (smallest(rollout={"retry": "x"}), "rollout.retry: unknown key. did you mean `retries`?"),
         (smallest(confirm="maybe"), "confirm: expected `true` or `false` or `yes` or `no`, found `maybe`"),
         (smallest(stagger="10s"), "stagger: unknown key. did you mean `rollout.stagger`?"),
         (smallest(host=["a"]), "host: unknown key. did you mean `hosts`?"),

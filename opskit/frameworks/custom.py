@@ -29,12 +29,12 @@ def framework(spec: model.Custom) -> Framework:
 
 def read_list(spec: model.Custom, reply: model.Reply) -> tuple[model.Tenant, ...]:
     out = listing.answer(reply, f"`manage.py {' '.join(spec.list)}`")
-    return listing.tenants(listing.parse(out), spec.id_field, spec.name_field, {})
+    return listing.tenants(listing.parse(out, list), spec.id_field, spec.name_field, {})
 
 
 def read_pending(reply: model.Reply) -> model.Survey:
     """Read `{tenant_id: [migration, …]}`, oldest first. Raises ListingError."""
-    content = listing.parse(listing.answer(reply, "asking what is pending"))
+    content = listing.parse(listing.answer(reply, "asking what is pending"), dict)
     if not isinstance(content, dict):
         raise errors.ListingError("asking what is pending gave no object of {tenant id: [migration, …]}")
     states = {

@@ -11,6 +11,14 @@ APPLYING = "  Applying "
 APPLIED = re.compile(r"Applying (\S+?)\.\.\..*?(?:OK|FAKED)\s*$")
 MARKS = (re.compile(rf"{APPLYING}\S"),)
 
+RETRYABLE = re.compile(
+    r"due to lock timeout|deadlock detected|could not serialize access"  # PostgreSQL 18
+    r"|Lock wait timeout exceeded|Deadlock found"  # MySQL and MariaDB
+    r"|database (?:table )?is locked"  # SQLite
+    r"|^not started: (?!ValueError)"  # the host could not start it: nothing has happened
+)
+"""What may be gone the next time: somebody else's lock, a deadlock, a host that had no room."""
+
 _RAISED = re.compile(r"^(?:[A-Za-z_][\w]*\.)*([A-Za-z_]\w*)(?:: (.*))?$")
 _SUFFIXES = ("Error", "Exception", "DoesNotExist", "Configured", "Violation", "Exit", "Interrupt", "NotFound", "Failed")
 _LONGEST = 500  # characters of a reason: it is one line of a table
@@ -45,6 +53,7 @@ def outcome(tenant: model.Tenant, reply: model.Reply, status: model.Status, erro
         applied=applied(reply.marks),
         error=one_line(error),
         seconds=reply.seconds,
+        retryable=status is model.Status.FAILED and RETRYABLE.search(error) is not None,
     )
 
 

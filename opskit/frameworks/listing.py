@@ -18,20 +18,29 @@ _LITERAL = len("\\u00e9")  # characters of the longest thing that can be cut in 
 _LITERALS = set("truefalsenull\\-.0123456789abcdefABCDEF")
 
 
-def parse(text: str) -> Any:
+def parse(text: str, kind: type = object) -> Any:
     """The one JSON array or object in `text`, whatever is printed around it.
 
-    Raises ListingError when there is none, and when it was cut off.
+    One of another `kind` than list or dict that was asked for is noise, a line of a JSON log say, where a
+    better one follows. Raises ListingError when there is none, and when it was cut off.
     """
     decoder = json.JSONDecoder()
+    other, passed = None, 0
     for start in _starts(text):
+        if start < passed:
+            continue
         try:
-            return decoder.raw_decode(text, start)[0]
+            found, passed = decoder.raw_decode(text, start)
+            if isinstance(found, kind):
+                return found
+            other = found
         except json.JSONDecodeError as error:
             if _cut_off(text, error):  # a row of it would read as the whole
                 raise errors.ListingError(f"it is cut off after {len(text)} characters") from None
         except (ValueError, RecursionError):  # a number of thousands of digits, a thousand brackets
             break
+    if other is not None:
+        return other
     raise errors.ListingError(f"it is not JSON: {_excerpt(text)}")
 
 
@@ -87,8 +96,11 @@ def _tenant(row: Any, number: int, id_field: str, name_field: str, isolation: di
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         names = ", ".join(f"`{key}`" for key in list(row)[:10])
         raise errors.ListingError(f"tenant [{number}] has no `{id_field}`: it has {names or 'nothing'}")
+    name = row.get(name_field)
     return model.Tenant(
-        id=str(value), name=str(row.get(name_field) or ""), isolation=_isolation(row.get("isolation_type"), isolation)
+        id=str(value),
+        name=str(name or "") if isinstance(name, str | int) else "",
+        isolation=_isolation(row.get("isolation_type"), isolation),
     )
 
 
@@ -101,7 +113,8 @@ def _isolation(value: Any, names: dict[Any, str]) -> str:
 def _refuse_doubles(found: tuple[model.Tenant, ...]) -> None:
     doubled = [name for name, times in collections.Counter(tenant.id for tenant in found).items() if times > 1]
     if doubled:
-        raise errors.ListingError(f"{len(doubled)} ids are listed more than once: {_some(doubled)}")
+        are = "1 id is" if len(doubled) == 1 else f"{len(doubled)} ids are"
+        raise errors.ListingError(f"{are} listed more than once: {_some(doubled)}")
     if any(tenant.id == model.SHARED.id for tenant in found):
         raise errors.ListingError(f"the id `{model.SHARED.id}` is opskit's own name for the shared database")
 

@@ -23,7 +23,7 @@ def read_list(reply: model.Reply) -> tuple[model.Tenant, ...]:
     out = listing.answer(reply, "`manage.py showtenants --format=json`")
     if NOBODY in (line.strip() for line in out.splitlines()):
         return ()
-    return listing.tenants(listing.parse(out), "tenant_id", "name", ISOLATION)
+    return listing.tenants(listing.parse(out, list), "tenant_id", "name", ISOLATION)
 
 
 def migrate(tenant: model.Tenant, target: Target) -> model.Command:

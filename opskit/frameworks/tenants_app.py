@@ -15,7 +15,7 @@ _EVENT = r'\{"v": ?\d+, ?"seq"'
 
 def read_list(reply: model.Reply) -> tuple[model.Tenant, ...]:
     out = listing.answer(reply, "`manage.py showtenants --format=json`")
-    return listing.tenants(listing.parse(out), "tenant_id", "name", {})
+    return listing.tenants(listing.parse(out, list), "tenant_id", "name", {})
 
 
 def migrate(tenant: model.Tenant, target: Target) -> model.Command:

@@ -38,7 +38,12 @@ def environment(name: str, entry: schema.NamedFramework | schema.CustomFramework
         framework=framework,
         custom=custom,
         ssh=_ssh(entry.ssh, place),
-        stagger=entry.rollout.stagger,
+        rollout=model.Controls(
+            stagger=entry.rollout.stagger,
+            canary=entry.rollout.canary or model.Canary(),
+            max_failures=entry.rollout.max_failures,
+            retries=entry.rollout.retries,
+        ),
         timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,
         confirm=entry.confirm,
         root=str(place.root),

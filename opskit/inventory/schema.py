@@ -77,6 +77,9 @@ class SshEntry(Entry):
 
 class RolloutEntry(Entry):
     stagger: Annotated[float, PlainValidator(values.pause)] = 0.0
+    canary: Annotated[Any, PlainValidator(values.canary)] = None
+    max_failures: Annotated[Any, PlainValidator(values.max_failures)] = None
+    retries: Annotated[int, PlainValidator(values.retries)] = 0
     timeout: Annotated[float, PlainValidator(values.limit_or_none)] = 3600.0
 
 

@@ -10,9 +10,13 @@ import re
 import shlex
 import warnings
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from opskit import durations, errors, frameworks
+from opskit import durations, errors, frameworks, model
 from opskit.inventory import wording
+from opskit.rollout import controls
+
+Parsed = TypeVar("Parsed")
 
 HERE = ("local", "demo")  # instead of an address: this machine, or the demo's own server
 
@@ -135,6 +139,35 @@ def limit(value: object) -> float:
 def limit_or_none(value: object) -> float:
     """Seconds; `none` is infinity."""
     return math.inf if value == "none" else limit(value)
+
+
+def canary(value: object) -> model.Canary:
+    """A count, or ids and globs: a text with commas, or a list."""
+    given = value if isinstance(value, list) else [value]
+    texts = [part for part in given if isinstance(part, str)]
+    if not texts or len(texts) < len(given):
+        raise ValueError(f"expected a count, or a list of ids and globs, found {wording.shown(value)}")
+    return _as_flag(lambda: controls.parse_canary(",".join(texts)))
+
+
+def max_failures(value: object) -> model.Allowance:
+    return _as_flag(lambda: controls.parse_allowance(_scalar(value)))
+
+
+def retries(value: object) -> int:
+    return _as_flag(lambda: controls.parse_retries(_scalar(value)))
+
+
+def _scalar(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _as_flag(parse: Callable[[], Parsed]) -> Parsed:
+    """What a flag of the same name takes, with the same words where it does not."""
+    try:
+        return parse()
+    except errors.UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def truth(value: object) -> bool:

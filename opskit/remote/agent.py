@@ -104,8 +104,10 @@ class Redactor:
     def _cut(self, data):
         """A place that splits no secret: what follows it may still become one."""
         cut = max(0, len(data) - self.keep)
-        for match in self.pattern.finditer(data, max(0, cut - self.keep)):
-            if match.start() < cut < match.end():
+        for match in self.pattern.finditer(data):  # from the start, as `sub` does: a secret may overlap itself
+            if match.start() >= cut:
+                break
+            if match.end() > cut:
                 return match.end()
         return cut
 

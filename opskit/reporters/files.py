@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import IO
@@ -37,6 +38,10 @@ class LogFile:
             self._file.flush()
         except OSError as error:
             raise errors.JournalError(f"{self._path} can't be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _formatted(line: telling.Line) -> str:
@@ -76,6 +81,9 @@ class TenantFiles:
                 self._file.write(text)
             except OSError as error:
                 self._failed = error
+
+    def close(self) -> None:
+        self._end()
 
     def _end(self) -> None:
         if self._file:

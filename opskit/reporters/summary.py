@@ -15,6 +15,7 @@ from opskit.rollout import step
 
 _FEW = 50  # tenants: where there are more, those with nothing pending are only counted
 _HEADERS = ("tenant", "status", "applied", "seconds", "what went wrong")
+_GAP = 2  # blanks between columns; tabulate keeps as many behind a header
 _LAST = (model.Status.SKIPPED, model.Status.FAILED, model.Status.UNKNOWN)  # what matters most stands last
 
 
@@ -102,7 +103,7 @@ def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
     """The columns that are left for what went wrong, at least enough for a few words."""
     if width is None:
         return None
-    taken = sum(max(len(row[at]) for row in [*cells, _HEADERS]) + 2 for at in range(4))
+    taken = sum(max(*(len(row[at]) for row in cells), len(_HEADERS[at]) + _GAP) + _GAP for at in range(4))
     return max(20, width - taken)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from opskit import durations, model
 from opskit.reporters.text import plural
+from opskit.rollout import step
 
 _BAD = {model.Status.FAILED: "ERROR", model.Status.UNKNOWN: "ERROR", model.Status.SKIPPED: "WARNING"}
 
@@ -82,7 +83,8 @@ def _of_the_run(event: model.RunStarted | model.Notice | model.RunFinished) -> L
         return Line(event.at, "INFO", "", text)
     if isinstance(event, model.Notice):
         return Line(event.at, "WARNING", "", event.text)
-    return Line(event.at, "INFO", "", f"run ended: {event.reason}: {counted(event.counts)}")
+    level = "INFO" if event.reason in (step.DONE, step.INTERRUPTED) else "ERROR"
+    return Line(event.at, level, "", f"run ended: {event.reason}: {counted(event.counts)}")
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -52,7 +52,12 @@ def colourful(stream: IO[str]) -> bool:
     """Whether colours go there: NO_COLOR says no, FORCE_COLOR yes, else a terminal that is not dumb."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a live view makes sense there: not on a dumb terminal, which can't go back a line."""
+    return not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def painted(text: str, word: str) -> str:

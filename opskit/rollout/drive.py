@@ -44,17 +44,19 @@ def drive(
 ) -> str:
     """Roll the plan out and return why it ended. Every start is told before it happens."""
     progress = step.Progress()
-    ended: float | None = None
+    began, ended = clock.monotonic(), None
     while True:
-        idle = None if ended is None else clock.monotonic() - ended
-        match step.next_step(plan, progress, idle, interrupted()):
+        now = clock.monotonic()
+        idle = None if ended is None else now - ended
+        left = None if plan.seconds is None else plan.seconds - (now - began)
+        match step.next_step(plan, progress, idle, interrupted(), left):
             case step.Stop(reason):
                 return reason
             case step.Wait(seconds, tenant):
                 emit(model.Waiting(seconds, tenant.id))
                 clock.sleep(min(_TICK, seconds))
-            case step.Run(tenant):
-                started = model.TenantStarted(clock.now(), tenant.id, 1, host(), plan.pending.get(tenant.id))
+            case step.Run(tenant, attempt):
+                started = model.TenantStarted(clock.now(), tenant.id, attempt, host(), plan.pending.get(tenant.id))
                 outcome = _run(run, tenant, started, emit, clock)
                 ended = clock.monotonic()
                 emit(model.TenantFinished(clock.now(), outcome))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from opskit import errors, model
+from opskit.rollout import controls
+
+_USUAL = model.Controls()
+_NO_HISTORY: Mapping[str, float] = MappingProxyType({})
 
 
 def select(
@@ -45,29 +50,46 @@ def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: 
 def make_plan(
     tenants: tuple[model.Tenant, ...],
     survey: model.Survey | None,
+    how: model.Controls = _USUAL,
     *,
-    stagger: float = 0.0,
     everything: bool = False,
+    expected: Mapping[str, float] = _NO_HISTORY,
 ) -> model.Plan:
-    """One batch of the tenants that need a command, in listed order.
+    """The tenants that need a command: the canary as a batch that allows no failure, then the others.
 
     A tenant with nothing pending is current and gets none, unless `everything`. One whose state could not
-    be asked, or was not told, is refused. Without a survey (a framework that can't be asked) everyone gets a command.
+    be asked, or was not told, is refused. Without a survey (a framework that can't be asked) everyone gets
+    a command. Raises UsageError for a canary that matches nobody.
     """
-    if survey is None:
-        pending: dict[str, tuple[str, ...] | None] = {tenant.id: None for tenant in tenants}
-        return model.Plan(batches=_batches(tenants), pending=pending, stagger=stagger)
-    states = {tenant.id: survey.tenants.get(tenant.id) for tenant in tenants}
-    refused = {name: _refusal(state) for name, state in states.items() if state is None or state.error}
+    states = {tenant.id: survey.tenants.get(tenant.id) if survey else None for tenant in tenants}
+    refused = {name: _refusal(state) for name, state in states.items() if survey and (state is None or state.error)}
     current = tuple(tenant for tenant in tenants if not everything and _is_current(states[tenant.id]))
     done = {tenant.id for tenant in current} | set(refused)
+    todo = tuple(tenant for tenant in tenants if tenant.id not in done)
     return model.Plan(
-        batches=_batches(tuple(tenant for tenant in tenants if tenant.id not in done)),
+        batches=_batches(controls.ordered(todo, how.order, expected), _canaries(tenants, todo, how.canary), how),
         pending={name: state.pending if state else None for name, state in states.items()},
         current=current,
         refused=refused,
-        stagger=stagger,
+        stagger=how.stagger,
+        retries=how.retries,
+        seconds=how.seconds,
+        expected=expected,
     )
+
+
+def _canaries(tenants: tuple[model.Tenant, ...], todo: tuple[model.Tenant, ...], canary: model.Canary) -> set[str]:
+    """The ids that go first. Those that match and have nothing pending tell nothing, and are left out."""
+    if canary.patterns:
+        return _matching(tenants, canary.patterns, "--canary") & {tenant.id for tenant in todo}
+    return {tenant.id for tenant in todo[: canary.count]}
+
+
+def _batches(todo: tuple[model.Tenant, ...], first: set[str], how: model.Controls) -> tuple[model.Batch, ...]:
+    canary = model.Batch(tuple(tenant for tenant in todo if tenant.id in first), max_failures=0)
+    others = tuple(tenant for tenant in todo if tenant.id not in first)
+    rest = model.Batch(others, max_failures=controls.limit(how.max_failures, len(todo)))
+    return tuple(batch for batch in (canary, rest) if batch.tenants)
 
 
 def _refusal(state: model.TenantState | None) -> str:
@@ -76,10 +98,6 @@ def _refusal(state: model.TenantState | None) -> str:
 
 def _is_current(state: model.TenantState | None) -> bool:
     return state is not None and not state.error and not state.pending
-
-
-def _batches(tenants: tuple[model.Tenant, ...]) -> tuple[model.Batch, ...]:
-    return (model.Batch(tenants),) if tenants else ()
 
 
 def make_shared_plan(pending: tuple[str, ...]) -> model.Plan:

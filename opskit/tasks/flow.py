@@ -114,11 +114,12 @@ class _Rollout:
         made = plan.make_plan(
             project.select(tenants, self.options),
             survey,
-            stagger=self.asked.environment.stagger,
+            self.asked.environment.rollout,
             everything=self.options.everything,
+            expected=project.history(self.asked.environment),
         )
         if made.batches and not confirmed:
-            self._confirm(f"migrate {plural(len(made.batches[0].tenants), 'tenant')} of")
+            self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
         return self._drive(made)
 
     # -- the shared database

@@ -24,8 +24,15 @@ _COMMON = {
     help={
         **_COMMON,
         "stagger": "the pause between the end of one tenant and the start of the next: `60`, `60s`, `10m`",
-        "tenants": "only these: ids or globs, with commas between them",
-        "exclude": "not these: ids or globs, with commas between them",
+        "tenants": "only these: ids, globs or @files of them, with commas between them",
+        "exclude": "not these: ids, globs or @files of them, with commas between them",
+        "canary": "these first, alone: a count, or ids and globs; a failure there stops the run. `=3` is the tenant 3",
+        "max-failures": "stop when more than this many have failed: `3`, or `5%` of the run",
+        "fail-fast": "stop at the first failure",
+        "retries": "how often to try a tenant again that failed of a lock or a deadlock",
+        "order": "`listed`, `name`, `smallest-first` or `slowest-first`, as the last runs tell",
+        "until": "start no tenant after this time of day (`06:00`), and none that would overrun it",
+        "max-duration": "start no tenant after this long (`2h`), and none that would overrun it",
         "all": "run the command for tenants with nothing pending, too",
         "shared": "migrate the shared (master, public) database first, where it has pending migrations",
         "plan": "show what would be done, and do nothing",
@@ -37,6 +44,13 @@ def migrate_all(
     stagger: str | None = None,
     tenants: str | None = None,
     exclude: str | None = None,
+    canary: str | None = None,
+    max_failures: str | None = None,
+    fail_fast: bool = False,
+    retries: str | None = None,
+    order: str | None = None,
+    until: str | None = None,
+    max_duration: str | None = None,
     all: bool = False,
     shared: bool = False,
     plan: bool = False,
@@ -47,7 +61,7 @@ def migrate_all(
     v: bool = False,
 ) -> int:
     """Migrate every tenant that has something pending, one after the other."""
-    from opskit.tasks import flow, planning, project  # noqa: PLC0415 - start-up time
+    from opskit.tasks import flow, pacing, planning, project  # noqa: PLC0415 - start-up time
 
     options = project.Options(
         only=patterns("tenants", tenants),
@@ -56,8 +70,20 @@ def migrate_all(
         shared=shared,
         **_common(yes, format, log_file, v),
     )
-    limits = _limits(timeout, stagger)
-    chosen = replace(environment(context, env), **limits)
+    if fail_fast and max_failures is not None:
+        raise errors.UsageError("--fail-fast and --max-failures contradict each other")
+    how = pacing.changes(
+        stagger=stagger,
+        canary=canary,
+        max_failures="0" if fail_fast else max_failures,
+        retries=retries,
+        order=order,
+        until=until,
+        max_duration=max_duration,
+    )
+    limits = _limits(timeout)
+    chosen = environment(context, env)
+    chosen = replace(chosen, rollout=replace(chosen.rollout, **how), **limits)
     if plan or context.config.run.dry:
         return planning.show_plan(chosen, options)
     return flow.migrate(chosen, options)
@@ -100,7 +126,7 @@ def migrate_tenant(
         migration_name=migration_name or "",
         **_common(yes, format, log_file, v),
     )
-    limits = _limits(timeout, None)
+    limits = _limits(timeout)
     chosen = replace(environment(context, env), **limits)
     if context.config.run.dry:
         return planning.show_plan(chosen, options)
@@ -118,13 +144,11 @@ def _common(yes: bool, format_: str, log_file: str | None, verbose: bool) -> dic
     }
 
 
-def _limits(timeout: str | None, stagger: str | None) -> dict[str, Any]:
-    """What the flags say instead of the inventory, in seconds."""
-    limits: dict[str, Any] = {}
-    if timeout is not None:
-        limits["timeout"] = None if timeout == "none" else duration("timeout", timeout)
-    if limits.get("timeout") == 0:
+def _limits(timeout: str | None) -> dict[str, Any]:
+    """What --timeout says instead of the inventory, in seconds."""
+    if timeout is None:
+        return {}
+    seconds = None if timeout == "none" else duration("timeout", timeout)
+    if seconds == 0:
         raise errors.UsageError("--timeout: `0` would end every command at once; `none` is no limit")
-    if stagger is not None:
-        limits["stagger"] = duration("stagger", stagger)
-    return limits
+    return {"timeout": seconds}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
+import sys
 
 from opskit import errors, frameworks, model
 from opskit.reporters.text import plural, printable, some
@@ -26,7 +28,13 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
             if not shared:  # where the tenant table itself is pending, the listing can't work yet
                 raise
             tenants = ()
-        made = plan.make_plan(tenants, survey, stagger=environment.stagger, everything=options.everything)
+        made = plan.make_plan(
+            tenants,
+            survey,
+            environment.rollout,
+            everything=options.everything,
+            expected=project.history(environment),
+        )
     answer(_plan_json(environment, made, shared) if options.json else _plan_table(environment, made, shared, options))
     return 0
 
@@ -55,8 +63,21 @@ def _plan_table(
         parts.append("this framework can't be asked what is pending: every tenant gets the command, unverified.")
     total = plural(len(made.pending), "tenant")
     parts.append(f"{len(ids)} of {total} would be migrated; {len(made.current)} have nothing pending.")
-    parts.append(f"next: `invoke migrate-all --env={environment.name}{' --shared' if shared else ''}`")
+    parts.append(f"next: `{_next(environment, options, bool(shared))}`")
     return "\n".join(parts)
+
+
+def _next(environment: model.Environment, options: project.Options, shared: bool) -> str:
+    """What was typed, without the flag that made it a plan: nothing more than what the plan shows."""
+    named = f"--env={environment.name}"
+    if shared and options.tenant_id:
+        return f"invoke migrate-all {named} --shared"
+    words = [word for word in sys.argv[1:] if word not in ("--plan", "--dry", "-R")]
+    if not any(word == "--env" or word.startswith("--env=") for word in words):
+        words.append(named)
+    if shared and not options.shared:
+        words.append("--shared")
+    return f"invoke {shlex.join(words)}"
 
 
 def _pending(pending: tuple[str, ...] | None) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from opskit import errors, frameworks, model
+from opskit import errors, frameworks, journal, model
 from opskit.reporters.text import plural, some
 from opskit.rollout import plan
 from opskit.transport import fleet
@@ -80,3 +81,11 @@ def shared_refusal(environment: model.Environment, pending: tuple[str, ...]) -> 
         f"the shared database of `{environment.name}` has {plural(len(pending), 'pending migration')}: {some(pending)}",
         hint=f"`invoke migrate-all --env={environment.name} --shared` migrates it first.",
     )
+
+
+def history(environment: model.Environment) -> dict[str, float]:
+    """{tenant_id: seconds} of the last runs, where the rollout's controls ask for it."""
+    how = environment.rollout
+    if how.seconds is None and how.order in ("listed", "name"):
+        return {}
+    return journal.durations(Path(environment.root), environment.name)

@@ -27,7 +27,9 @@ def task(help: Mapping[str, str]) -> Callable[[Callable[..., int | None]], Any]:
     def declare(body: Callable[..., int | None]) -> Any:
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> None:
+            _open_what_is_closed()
             code = _run(functools.partial(body, *args, **kwargs))
+            _flush()
             if code:
                 raise invoke.Exit(code=code)
 
@@ -55,6 +57,26 @@ def _run(body: Callable[[], int | None]) -> int:
         return errors.OpskitError.exit_code
 
 
+def _open_what_is_closed() -> None:
+    """Where `<&-`, `>&-` or a careless daemon closed a standard stream, Python has None: nobody is there instead."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we run
+
+
+def _flush() -> None:
+    """What nobody reads any more must not fail once more when Python ends, with an exit code of Python's own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _silence(stream)
+
+
+def _silence(stream: IO[str]) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def complain(message: str) -> None:
     """Say a message on stderr, with the name that this program was started by in its commands."""
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
@@ -68,13 +90,19 @@ def answer(message: str) -> None:
 
 
 def _write(stream: IO[str], message: str) -> None:
-    """Print; a reader that went away (`| head`) must not turn a run's exit code into ours."""
+    """Print; a reader that went away (`| head`) must not turn a run's exit code into ours.
+
+    Raises OpskitError where a result can't be written for another reason, such as a full disk.
+    """
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
     try:
         text.write(stream, as_called(message))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        _silence(stream)
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            reason = (error.strerror or str(error)).lower()
+            raise errors.OpskitError(f"the result can't be written to stdout: {reason}") from error
 
 
 def show_summary(run: Any, folder: Path, environment_name: str, *, as_json: bool) -> None:
@@ -129,10 +157,26 @@ def duration(flag: str, value: str) -> float:
 
 
 def patterns(flag: str, value: str | None) -> tuple[str, ...]:
-    """The patterns of a comma-separated flag. An empty one is an error: it never means everyone. Raises UsageError."""
+    """The patterns of a comma-separated flag, with those of an `@file` in their place.
+
+    An empty one is an error: it never means everyone. Raises UsageError.
+    """
     if value is None:
         return ()
-    found = tuple(part.strip() for part in value.split(","))
-    if not all(found):
+    parts = [part.strip() for part in value.split(",")]
+    if not all(parts):
         raise errors.UsageError(f"--{flag}: expected ids or globs with commas between them, found `{value}`")
+    return tuple(name for part in parts for name in (_of_file(flag, part[1:]) if part.startswith("@") else (part,)))
+
+
+def _of_file(flag: str, path: str) -> tuple[str, ...]:
+    """A file's ids and globs, one a line; blank lines and what follows a # at a line's start are passed over."""
+    try:
+        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+        raise errors.UsageError(f"--{flag}: `@{path}` can't be read: {why}") from None
+    found = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    if not found:
+        raise errors.UsageError(f"--{flag}: `@{path}` names nobody")
     return found

@@ -64,6 +64,12 @@ def _state(state: model.TenantState | None) -> dict[str, object]:
     }
 
 
+def _numbers(state: model.TenantState | None) -> list[str]:
+    if state is None:
+        return ["", "", "it was not asked"]
+    return [str(state.applied), str(len(state.pending)), state.error or ", ".join(state.latest)]
+
+
 def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
@@ -74,8 +80,7 @@ def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantS
     for each in tenants:
         row = [each.id, each.name, each.isolation]
         if status:
-            state = states.get(each.id, model.TenantState(error="it was not asked"))
-            row += [str(state.applied), str(len(state.pending)), state.error or ", ".join(state.latest)]
+            row += _numbers(states.get(each.id))
         rows.append([printable(cell) for cell in row])
     table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, preserve_whitespace=True)
     return f"{table}\n{plural(len(tenants), 'tenant')}" if rows else "there are no tenants."

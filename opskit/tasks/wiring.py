@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from opskit import errors, journal, model
-from opskit.reporters import files
+from opskit.reporters import files, text
 from opskit.rollout import drive
 from opskit.rollout import run as runs
 
@@ -55,14 +54,9 @@ def operator() -> str:
     return f"{name}@{platform.node()}"
 
 
-def is_terminal(stream: IO[str]) -> bool:
-    """Whether a live view makes sense there: not on a dumb terminal, which can't go back a line."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
 def progress(verbose: bool) -> drive.Emit:
     """The reporter for stderr: live on a terminal, plain lines elsewhere."""
-    if is_terminal(sys.stderr):
+    if text.is_terminal(sys.stderr):
         from opskit.reporters import live  # noqa: PLC0415 - rich is slow to import
 
         return live.Live(sys.stderr, verbose=verbose)
@@ -76,7 +70,7 @@ class Record:
 
     def __init__(self, root: Path, run_id: str, *, log_file: str | None, verbose: bool) -> None:
         self.run = runs.Run()
-        self._logs: list[drive.Emit] = [files.LogFile(Path(log_file))] if log_file else []
+        self._logs: list[files.LogFile | files.TenantFiles] = [files.LogFile(Path(log_file))] if log_file else []
         self.journal = journal.create(root, run_id)
         self.folder = self.journal.folder
         self._logs += [files.LogFile(self.folder / "run.log"), files.TenantFiles(self.folder)]
@@ -112,3 +106,5 @@ class Record:
         if stop:
             stop()
         self.journal.close()
+        for log in self._logs:
+            log.close()

@@ -1,0 +1,53 @@
+"""The flags that pace a rollout and stop it, as changes to the inventory's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from opskit import errors
+from opskit.rollout import controls
+from opskit.tasks.task import duration, one_of
+
+
+def changes(
+    *,
+    stagger: str | None,
+    canary: str | None,
+    max_failures: str | None,
+    retries: str | None,
+    order: str | None,
+    until: str | None,
+    max_duration: str | None,
+) -> dict[str, Any]:
+    """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag."""
+    if until is not None and max_duration is not None:
+        raise errors.UsageError("--until and --max-duration say the same in two ways: give one of them")
+    given: dict[str, Any] = {
+        "stagger": _parsed("stagger", stagger, lambda text: duration("stagger", text)),
+        "canary": _parsed("canary", canary, controls.parse_canary),
+        "max_failures": _parsed("max-failures", max_failures, controls.parse_allowance),
+        "retries": _parsed("retries", retries, controls.parse_retries),
+        "order": _parsed("order", order, lambda text: one_of("order", text, controls.ORDERS)),
+        "seconds": _seconds(until, max_duration),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _seconds(until: str | None, max_duration: str | None) -> float | None:
+    if max_duration is not None:
+        return duration("max-duration", max_duration)
+    here = datetime.now().astimezone()  # the operator's own clock is what `06:00` is read on
+    seconds: float | None = _parsed("until", until, lambda text: controls.seconds_until(text, here))
+    return seconds
+
+
+def _parsed(flag: str, text: str | None, parse: Callable[[str], Any]) -> Any:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except errors.UsageError as error:
+        said = str(error)
+        raise errors.UsageError(said if said.startswith("--") else f"--{flag}: {said}") from None

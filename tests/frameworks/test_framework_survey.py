@@ -1,0 +1,103 @@
+"""The answer to `what is pending`."""
+
+import json
+
+import pytest
+
+from opskit import errors, model
+from opskit.frameworks import survey
+
+
+def read(content) -> model.Survey:
+    return survey.read(model.Reply(exit=0, out=content if isinstance(content, str) else json.dumps(content)))
+
+
+def refusal(content) -> str:
+    with pytest.raises(errors.ListingError) as raised:
+        read(content)
+    return str(raised.value)
+
+
+def row(name="acme", **more):
+    return {"tenant_id": name, "applied": 2, "latest": ["a.1", "a.2"], "pending": ["a.3"], "error": "", **more}
+
+
+def test_a_whole_answer():
+    content = {
+        "v": 1,
+        "shared": {"pending": ["app.0001_x"]},
+        "tenants": [row(), row("zeta", pending=[], error="no such database")],
+        "django": "5.2",
+    }
+    expected = model.Survey(
+        shared=("app.0001_x",),
+        tenants={
+            "acme": model.TenantState(applied=2, latest=("a.1", "a.2"), pending=("a.3",)),
+            "zeta": model.TenantState(applied=2, latest=("a.1", "a.2"), error="no such database"),
+        },
+    )
+    assert expected == read(content)
+
+
+def test_a_bare_answer():
+    expected = model.Survey(shared=(), tenants={"7": model.TenantState()})
+    assert expected == read({"tenants": [{"tenant_id": 7}]})
+
+
+def test_nobody():
+    assert model.Survey(shared=(), tenants={}) == read({"tenants": []})
+
+
+def test_noise_around_it_is_skipped():
+    answer = json.dumps({"tenants": [row()]})
+    assert ["acme"] == list(read(f"[SCHEMA BACKEND] x\n{answer}\nbye\n").tenants)
+
+
+def test_a_shared_database_of_which_nothing_is_said_has_nothing_pending():
+    assert () == read({"shared": None, "tenants": []}).shared
+
+
+@pytest.mark.parametrize("applied", [None, "many", "12", [], {}, 1.5, float("inf"), float("nan")])
+def test_a_count_that_is_no_whole_number_is_none_at_all(applied):
+    assert 0 == read({"tenants": [row(applied=applied)]}).tenants["acme"].applied
+
+
+def test_an_error_is_one_line_without_credentials():
+    state = read({"tenants": [row(error="OperationalError:\n postgres://u:hunter2@db/x")]}).tenants["acme"]
+    assert "OperationalError: postgres://u:[REDACTED]@db/x" == state.error
+
+
+REFUSED = [
+    ([], "asking what is pending gave no `tenants`"),
+    ({}, "asking what is pending gave no `tenants`"),
+    ({"tenants": {}}, "asking what is pending gave no `tenants`"),
+    ({"tenants": [[]]}, "asking what is pending gave a tenant without `tenant_id`"),
+    ({"tenants": [{"id": 1}]}, "asking what is pending gave a tenant without `tenant_id`"),
+    ({"tenants": [row(pending="a.1")]}, "expected a list of texts at `acme`.pending, found a text"),
+    ({"tenants": [row(pending=None)]}, "expected a list of texts at `acme`.pending, found null"),
+    ({"tenants": [row(latest=[1])]}, "expected a list of texts at `acme`.latest, found a list"),
+    ({"shared": {"pending": 3}, "tenants": []}, "expected a list of texts at shared.pending, found a number"),
+    ({"tenants": [], "listing_error": "E:\nno table"}, "the tenants can't be read: E: no table"),
+    ("", "it is not JSON: it is empty"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), REFUSED)
+def test_an_answer_that_can_not_be_read_says_why(content, message):
+    assert message == refusal(content)
+
+
+def test_a_listing_that_failed_is_no_error_where_the_shared_database_explains_it():
+    content = {"shared": {"pending": ["app.0001_x"]}, "tenants": [], "listing_error": "no table"}
+    assert model.Survey(shared=("app.0001_x",), tenants={}) == read(content)
+
+
+def test_a_question_that_failed_says_why():
+    with pytest.raises(errors.ListingError) as raised:
+        survey.read(model.Reply(exit=1, tail="Traceback\nModuleNotFoundError: No module named 'acme'\n"))
+    expected = "asking what is pending failed: it exited 1: ModuleNotFoundError: No module named 'acme'"
+    assert expected == str(raised.value)
+
+
+def test_the_question_names_the_framework():
+    assert model.Command(args=("omnitenant",), question="status") == survey.command("omnitenant")

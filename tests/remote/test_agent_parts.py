@@ -1,0 +1,271 @@
+"""What the agent is made of, where it needs no process."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opskit.remote import agent
+
+# ---------------------------------------------------------------- env files
+
+ENV_FILES = [
+    ("", {}),
+    ("A=1\nB=2\n", {"A": "1", "B": "2"}),
+    ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+    ("export A=1\nexport  B=2", {"A": "1", "B": "2"}),
+    ("# A=1\n  # B=2\nC=3", {"C": "3"}),
+    ("A='one two'\nB=\"one two\"", {"A": "one two", "B": "one two"}),
+    ("A='it''s'", {"A": "it''s"}),
+    ("A='\nB=\"x'", {"A": "'", "B": "\"x'"}),
+    ("A=\nB=''", {"A": "", "B": ""}),
+    (" A = 1 ", {"A": "1"}),
+    ("A=x=y=z", {"A": "x=y=z"}),
+    ("A=1\nA=2", {"A": "2"}),
+    ("just words\n=nothing\n\n", {}),
+    ("A=$HOME\nB=$(id)\nC=`id`\nD=${X}\nE=a\\nb", {"A": "$HOME", "B": "$(id)", "C": "`id`", "D": "${X}", "E": "a\\nb"}),
+    ("A=1 # not a comment", {"A": "1 # not a comment"}),
+    ("URL=postgres://u:p#w@db/x", {"URL": "postgres://u:p#w@db/x"}),
+    ("exported=1\nexport=2", {"exported": "1", "export": "2"}),
+    ("Ä=ö", {"Ä": "ö"}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), ENV_FILES)
+def test_an_env_file_is_read_and_nothing_in_it_evaluated(text, expected):
+    assert expected == agent.parse_env_file(text)
+
+
+def test_an_env_file_that_is_no_text_is_read_all_the_same(tmp_path):
+    (tmp_path / "env").write_bytes(b"A=\xff\n")
+    assert {"A": "\udcff"} == agent.read_env_file(str(tmp_path / "env"))
+
+
+def test_an_env_file_that_is_not_there_is_a_refusal_that_names_it(tmp_path):
+    with pytest.raises(agent.Refused) as raised:
+        agent.read_env_file(str(tmp_path / "env"))
+    expected = ("env_file", f"app.env_file `{tmp_path}/env`: No such file or directory")
+    assert expected == (raised.value.why, str(raised.value))
+
+
+# ---------------------------------------------------------------- secrets
+
+SECRETS = [
+    ({}, ["GONE"], []),
+    ({"A": "hunter2", "B": "other"}, ["A"], [b"hunter2"]),
+    ({"A": "abc", "B": ""}, ["A", "B"], []),
+    ({"A": "abcd"}, ["A", "A"], [b"abcd"]),
+    ({"A": "short", "B": "much longer"}, ["A", "B"], [b"much longer", b"short"]),
+    ({"A": "postgres://acme:hunter2@db/x"}, ["A"], [b"postgres://acme:hunter2@db/x", b"hunter2"]),
+    ({"A": "redis://:hunter2@cache"}, ["A"], [b"redis://:hunter2@cache", b"hunter2"]),
+    ({"A": "caf\u00e9\udcff"}, ["A"], [b"caf\xc3\xa9\xff"]),
+]
+
+
+@pytest.mark.parametrize(("env", "keys", "expected"), SECRETS)
+def test_secrets_are_the_values_and_the_passwords_in_their_urls_longest_first(env, keys, expected):
+    assert expected == agent.secret_values(env, keys)
+
+
+def test_names_that_mean_a_secret_are_known():
+    names = ["DB_PASSWORD", "SECRET_KEY", "api_token", "DATABASE_URL", "SENTRY_DSN", "AWS_CREDENTIALS", "DEBUG", "LANG"]
+    assert names[:6] == [name for name in names if agent.SECRET_NAME.search(name)]
+
+
+def through(secrets, *pieces: bytes) -> bytes:
+    redactor = agent.Redactor(secrets)
+    return b"".join([*(redactor.feed(piece) for piece in pieces), redactor.feed(b"", last=True)])
+
+
+STREAMS = [
+    ("none", [], b"nothing to hide", b"nothing to hide"),
+    ("one", [b"hunter2"], b"a hunter2 b", b"a [REDACTED] b"),
+    ("at both ends", [b"hunter2"], b"hunter2 and hunter2", b"[REDACTED] and [REDACTED]"),
+    ("one after the other", [b"hunter2"], b"hunter2hunter2", b"[REDACTED][REDACTED]"),
+    ("half of one", [b"hunter2"], b"hunter and unter2 hunte", b"hunter and unter2 hunte"),
+    ("several", [b"correct horse", b"hunter2"], b"hunter2, correct horse, hunter2", b"[REDACTED], [REDACTED], [REDACTED]"),
+    ("one that begins as another", [b"hunter2-prod", b"hunter2"], b"hunter2 hunter2-prod hunter2-pro", b"[REDACTED] [REDACTED] [REDACTED]-pro"),
+    ("one inside another", [b"xx-hunter2-xx", b"hunter2"], b"xx-hunter2-xx xx-hunter2-x", b"[REDACTED] xx-[REDACTED]-x"),
+    ("one that ends as another begins", [b"abcdEF", b"EFghi"], b"abcdEFghi EFghi", b"[REDACTED]ghi [REDACTED]"),
+    ("with the letters of patterns", [b"a.c*(d"], b"a.c*(d abccd", b"[REDACTED] abccd"),
+    ("over a line's end", [b"two\nlines"], b"two\nlines\n", b"[REDACTED]\n"),
+    ("no text", [b"caf\xc3\xa9\xff"], b"caf\xc3\xa9\xff\xfe", b"[REDACTED]\xfe"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("secrets", "data", "expected"), [row[1:] for row in STREAMS], ids=[row[0] for row in STREAMS])
+def test_secrets_go_wherever_the_stream_is_split(secrets, data, expected):
+    assert expected == through(secrets, data)
+    assert expected == through(secrets, *(data[at : at + 1] for at in range(len(data))))
+    for first in range(len(data) + 1):
+        for second in range(first, len(data) + 1):
+            assert expected == through(secrets, data[:first], data[first:second], data[second:]), (first, second)
+
+
+def test_without_secrets_nothing_is_held_back():
+    assert b"abc" == agent.Redactor([]).feed(b"abc")
+
+
+def test_no_more_is_held_back_than_a_secret_is_long():
+    redactor = agent.Redactor([b"hunter2"])
+    assert (b"x" * 94, b"x" * 6) == (redactor.feed(b"x" * 100), redactor.held)
+
+
+# ---------------------------------------------------------------- the state folder
+
+
+def test_a_project_is_named_for_its_path_in_safe_letters():
+    name = agent.State("/state", "/srv/ac me/cur'rent").name
+    assert ("cur_rent-", 17) == (name[:9], len(name))
+
+
+def test_two_projects_never_share_a_name():
+    paths = ["/srv/a/current", "/srv/b/current", "/srv/a/Current", "/srv/a", "/", "/srv/a b", "/srv/a_b", "/\udcff"]
+    assert len(paths) == len({agent.State("/state", path).name for path in paths})
+
+
+def test_ways_to_write_a_path_are_one_project():
+    names = {agent.State("/state", path).name for path in ("/srv/acme", "/srv/acme/", "/srv//acme", "/srv/x/../acme")}
+    assert 1 == len(names)
+
+
+def test_a_link_keeps_its_own_name_wherever_it_leads(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    link, names = tmp_path / "current", set()
+    for target in ("one", "two"):
+        link.symlink_to(tmp_path / target)
+        names.add(agent.State("/state", str(link)).name)
+        link.unlink()
+    assert 1 == len(names)
+
+
+def test_lock_records_and_output_stand_side_by_side():
+    state = agent.State("/state", "/srv/acme")
+    assert f"/state/{state.name}.lock" == state.path(".lock")
+    assert f"/state/{state.name}.20261122T140200_2-prod.000007.json" == state.record_path("20261122T140200.2-prod", 7)
+    assert f"/state/{state.name}.___x.000001.json" == state.record_path("../x", 1)
+
+
+def test_records_are_this_projects_alone_oldest_first(tmp_path):
+    state, other = agent.State(str(tmp_path), "/srv/a[1]"), agent.State(str(tmp_path), "/srv/a")
+    for number in (2, 1, 10):
+        agent.write_json(state.record_path("run", number), {"number": number})
+    agent.write_json(other.record_path("run", 3), {"number": 3})
+    assert [1, 2, 10] == [record["number"] for record in state.records()]
+    assert [3] == [record["number"] for record in other.records()]
+    assert [state.record_path("run", 1)] == [record["path"] for record in state.records()][:1]
+
+
+def test_a_broken_record_is_one_without_content(tmp_path):
+    state = agent.State(str(tmp_path), "/srv/acme")
+    for number, text in enumerate(('{"run": "x"', "[]", "", "\0")):
+        Path(state.record_path("run", number)).write_text(text)
+    assert [["path"]] * 4 == [list(record) for record in state.records()]
+
+
+def test_a_record_is_written_whole_and_for_its_owner_alone(tmp_path):
+    path = tmp_path / "x.json"
+    agent.write_json(str(path), {"a": [1, "ä"]})
+    assert ({"a": [1, "ä"]}, 0o600) == (agent.read_json(str(path)), stat.S_IMODE(path.stat().st_mode))
+    assert ["x.json"] == [each.name for each in tmp_path.iterdir()]
+
+
+def test_output_goes_to_a_new_file_for_its_owner_alone(tmp_path):
+    state = agent.State(str(tmp_path), "/srv/acme")
+    found = []
+    for _ in range(2):
+        fd, path = state.output()
+        os.close(fd)
+        found.append((Path(path).parent, stat.S_IMODE(Path(path).stat().st_mode)))
+    assert [(tmp_path, 0o600)] * 2 == found
+    assert 2 == len(list(tmp_path.glob(f"{state.name}.*.out")))
+
+
+def test_a_state_folder_is_made_for_its_owner_alone(tmp_path):
+    folder = agent.state_folder(str(tmp_path / "a" / "b"))
+    assert (str(tmp_path / "a" / "b"), 0o700) == (folder, stat.S_IMODE(Path(folder).stat().st_mode))
+
+
+def test_a_file_in_the_place_of_the_state_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(agent.Refused) as raised:
+        agent.state_folder(str(tmp_path / "file"))
+    assert ("state_dir", True) == (raised.value.why, f"app.state_dir `{tmp_path}/file`" in str(raised.value))
+
+
+def test_a_link_in_the_place_of_the_state_folder_is_refused(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(agent.Refused):
+        agent.state_folder(str(tmp_path / "link"))
+
+
+# ---------------------------------------------------------------- the lock, and who is alive
+
+
+def test_the_lock_is_ours_until_it_is_let_go_and_says_whose_it_is(tmp_path):
+    first, second = (agent.State(str(tmp_path), "/srv/acme") for _ in range(2))
+    first.take_lock({"run": "r1"})
+    try:
+        with pytest.raises(agent.Refused) as raised:
+            second.take_lock({"run": "r2"})
+        assert ("locked", {"run": "r1"}) == (raised.value.why, raised.value.more["holder"])
+    finally:
+        os.close(first.lock)
+    second.take_lock({"run": "r2"})
+    os.close(second.lock)
+    assert {"run": "r2"} == agent.read_json(second.path(".lock"))
+
+
+def test_another_projects_lock_is_no_hindrance(tmp_path):
+    states = [agent.State(str(tmp_path), path) for path in ("/srv/a", "/srv/b")]
+    for state in states:
+        state.take_lock({})
+    for state in states:
+        os.close(state.lock)
+
+
+def test_the_lock_is_no_link(tmp_path):
+    state = agent.State(str(tmp_path), "/srv/acme")
+    Path(state.path(".lock")).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"):
+        state.take_lock({})
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_process_is_known_by_its_number_and_its_birth():
+    ours = {"pid": os.getpid(), "born": agent.birth(os.getpid())}
+    records = [ours, {**ours, "born": "another"}, {**ours, "ended": 1.0}, {"run": "x"}, {}]
+    assert [True, False, False, False, False] == [bool(agent.alive(record)) for record in records]
+
+
+def test_a_process_that_ended_is_not_alive():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    record = {"pid": process.pid, "born": agent.birth(process.pid)}
+    alive = agent.alive(record)
+    process.communicate()
+    assert (True, False) == (alive, agent.alive(record))
+
+
+# ---------------------------------------------------------------- the project
+
+REVISIONS = [
+    ({}, ""),
+    ({"HEAD": "0123456789abcdef0123456789abcdef01234567\n"}, "0123456789abcdef0123456789abcdef01234567"),
+    ({"HEAD": "ref: refs/heads/main\n", "refs/heads/main": "abc\n"}, "abc"),
+    ({"HEAD": "ref: refs/heads/main\n"}, ""),
+    ({"HEAD": "ref: refs/heads/\udcff\n"}, ""),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), REVISIONS)
+def test_the_revision_is_read_from_the_checkouts_files(tmp_path, files, expected):
+    for name, text in files.items():
+        path = tmp_path / ".git" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, errors="surrogateescape")
+    assert expected == agent.revision(str(tmp_path))

@@ -1,0 +1,195 @@
+"""What a run leaves in files."""
+
+import contextlib
+import resource
+import stat
+from pathlib import Path
+
+import pytest
+
+from opskit import errors, journal, model, testing
+from opskit.reporters import files
+
+AT = testing.START
+FAILED, UNKNOWN, MIGRATED = model.Status.FAILED, model.Status.UNKNOWN, model.Status.MIGRATED
+
+
+def logged(path: Path, *events: model.Event) -> list[str]:
+    log = files.LogFile(path)
+    with contextlib.closing(log._file):
+        for event in events:
+            log(event)
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("\n") or not text
+    return text.split("\n")[:-1]
+
+
+def finished(tenant: str, status, **more) -> model.TenantFinished:
+    return model.TenantFinished(AT, model.Outcome(tenant, status, **more))
+
+
+def started(tenant: str) -> model.TenantStarted:
+    return model.TenantStarted(AT, tenant, 1, "app1", ("x.1",))
+
+
+def test_a_line_has_time_level_and_tenant(tmp_path):
+    expected = [
+        "2026-11-22T14:02:00Z WARNING app1 does not serve",
+        "2026-11-22T14:02:00Z INFO tenant=acme migrating, 1 of 0 (1 pending)",
+        "2026-11-22T14:02:00Z ERROR tenant=acme failed after 3.2 s: it broke",
+        "2026-11-22T14:02:00Z INFO run ended: done: 1 failed",
+    ]
+    events = [
+        model.Notice(AT, "app1 does not serve"),
+        started("acme"),
+        finished("acme", FAILED, error="it broke", seconds=3.2),
+        model.RunFinished(AT, "done", {"failed": 1}),
+    ]
+    assert expected == logged(tmp_path / "run.log", *events)
+
+
+def test_every_failure_is_an_error_line(tmp_path):
+    events = [
+        model.PlanMade(AT, model.Plan((), {}, refused={"refused": "no database"})),
+        finished("failed", FAILED, error="it broke"),
+        finished("unknown", UNKNOWN, error="lost app1"),
+        finished("fine", MIGRATED),
+        finished("liar", MIGRATED),
+        model.TenantVerified(AT, model.Outcome("fine", MIGRATED, verified=True)),
+        model.TenantVerified(AT, model.Outcome("liar", FAILED, verified=True, error="still pending")),
+    ]
+    lines = [line for line in logged(tmp_path / "run.log", *events) if " ERROR " in line]
+    assert ["tenant=refused", "tenant=failed", "tenant=unknown", "tenant=liar"] == [line.split()[2] for line in lines]
+
+
+HOSTILE = [
+    "\x1b[31mred",
+    "a\nb",
+    "a\r2026-11-22T14:02:00Z ERROR tenant=x",
+    "\u2028x",
+    "\u202ex",
+    "\ud800",
+    "[/x]",
+    "1e5",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_event_is_one_line_whatever_the_id(tmp_path, name):
+    lines = logged(tmp_path / "run.log", finished(name, FAILED, error=f"E: {name}"), model.Notice(AT, name))
+    assert 2 == len(lines)
+    assert not set("".join(lines)) & set("\x1b\r\u2028\u202e")
+
+
+def test_output_and_pauses_are_not_logged(tmp_path):
+    assert [] == logged(tmp_path / "run.log", model.Output("a", "x\n"), model.Waiting(1.0, "a"))
+
+
+def test_a_log_goes_on_where_it_ended(tmp_path):
+    for name in "ab":
+        lines = logged(tmp_path / "run.log", model.Notice(AT, name))
+    assert ["2026-11-22T14:02:00Z WARNING a", "2026-11-22T14:02:00Z WARNING b"] == lines
+
+
+def test_a_line_stands_in_the_file_as_soon_as_it_is_told(tmp_path):
+    log = files.LogFile(tmp_path / "run.log")
+    with contextlib.closing(log._file):
+        log(model.Notice(AT, "now"))
+        assert "2026-11-22T14:02:00Z WARNING now\n" == (tmp_path / "run.log").read_text()
+
+
+def test_a_log_that_can_not_be_opened_names_its_path(tmp_path):
+    with pytest.raises(errors.JournalError) as raised:
+        files.LogFile(tmp_path / "gone" / "run.log")
+    assert f"{tmp_path}/gone/run.log can't be written: No such file or directory" == str(raised.value)
+
+
+@contextlib.contextmanager
+def files_no_longer_than(size: int):
+    """As on a full disk, writes fail."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_log_that_can_not_be_written_is_an_error_that_names_it(tmp_path):
+    log = files.LogFile(tmp_path / "run.log")
+    with files_no_longer_than(0), pytest.raises(errors.JournalError) as raised:
+        log(model.Notice(AT, "now"))
+    log._file.close()
+    assert f"{tmp_path}/run.log can't be written: File too large" == str(raised.value)
+
+
+# ---------------------------------------------------------------- a tenant's output
+
+
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tenants").mkdir()
+    return tmp_path
+
+
+def output_of(run: Path, tenant: str) -> str:
+    return journal.tenant_file(run, tenant).read_text(encoding="utf-8")
+
+
+def test_each_tenants_whole_output_is_in_a_file_of_its_own(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    for event in (
+        started("a"),
+        model.Output("a", "one\n", "tw"),
+        model.Output("a", "two ✓\n"),
+        finished("a", MIGRATED),
+        started("../b"),
+        model.Output("../b", "three\n"),
+        finished("../b", FAILED),
+    ):
+        keep(event)
+    assert ("one\ntwo ✓\n", "three\n") == (output_of(tmp_path, "a"), output_of(tmp_path, "../b"))
+    assert 2 == len(list((tmp_path / "tenants").iterdir()))
+
+
+def test_a_second_attempt_goes_on_in_the_same_file(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    for text in ("one\n", "two\n"):
+        for event in (started("a"), model.Output("a", text), finished("a", FAILED)):
+            keep(event)
+    assert "one\ntwo\n" == output_of(tmp_path, "a")
+
+
+def test_files_are_their_owners_alone(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    keep(started("a"))
+    keep(finished("a", MIGRATED))
+    logged(tmp_path / "run.log", model.Notice(AT, "x"))
+    paths = (journal.tenant_file(tmp_path, "a"), tmp_path / "run.log")
+    assert [0o600, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in paths]
+
+
+def test_output_without_a_tenant_at_work_goes_nowhere(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    keep(model.Output("a", "x\n"))
+    keep(finished("a", MIGRATED))
+    assert [] == list((tmp_path / "tenants").iterdir())
+
+
+def test_output_that_is_no_text_is_kept(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    for event in (started("a"), model.Output("a", "\ud800\x1b[31m\n"), finished("a", MIGRATED)):
+        keep(event)
+    assert "\\ud800\x1b[31m\n" == output_of(tmp_path, "a")
+
+
+def test_a_full_disk_lets_the_tenant_end_and_no_other_start(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    keep(started("a"))
+    with files_no_longer_than(0):
+        keep(model.Output("a", "x" * 100_000 + "\n"))
+        keep(model.Output("a", "more\n"))
+        keep(finished("a", MIGRATED))
+    with pytest.raises(errors.JournalError) as raised:
+        keep(started("b"))
+    assert f"{tmp_path}/tenants can't be written: File too large" == str(raised.value)

@@ -1,0 +1,310 @@
+"""The end of a run, for people and for machines."""
+
+import contextlib
+import json
+
+import pytest
+
+from opskit import journal, model, testing
+from opskit.reporters import summary
+from opskit.rollout import run as runs
+
+AT = testing.START
+MIGRATED, CURRENT, FAILED, UNKNOWN, SKIPPED = (
+    model.Status.MIGRATED,
+    model.Status.CURRENT,
+    model.Status.FAILED,
+    model.Status.UNKNOWN,
+    model.Status.SKIPPED,
+)
+
+
+def outcome(tenant: str, status=MIGRATED, **more) -> model.Outcome:
+    return model.Outcome(tenant, status, **{"verified": True, "attempt": 1, **more})
+
+
+def run_of(*outcomes: model.Outcome, reason: str = "done") -> runs.Run:
+    events = [model.TenantFinished(AT, each) for each in outcomes]
+    return runs.fold([*events, model.RunFinished(AT, reason, {})])
+
+
+def rows(text: str) -> list[str]:
+    """The table's lines under its head."""
+    return text.splitlines()[2:]
+
+
+def ids(*outcomes: model.Outcome) -> list[str]:
+    return [row.split()[0] for row in rows(summary.table(outcomes, None))]
+
+
+# ---------------------------------------------------------------- for machines
+
+
+def test_the_json_has_exactly_this_shape():
+    run = run_of(
+        outcome("a", applied=("x.1", "x.2"), seconds=1.23456, host="app1"),
+        outcome("b\n", FAILED, error="it broke", verified=False, attempt=0),
+    )
+    expected = {
+        "run_id": "20261122T140200-prod",
+        "environment": "prod",
+        "counts": {"migrated": 1, "current": 0, "failed": 1, "unknown": 0, "skipped": 0},
+        "outcomes": [
+            {
+                "tenant_id": "a",
+                "status": "migrated",
+                "applied": ["x.1", "x.2"],
+                "error": "",
+                "seconds": 1.235,
+                "attempt": 1,
+                "host": "app1",
+                "verified": True,
+            },
+            {
+                "tenant_id": "b\n",
+                "status": "failed",
+                "applied": [],
+                "error": "it broke",
+                "seconds": 0.0,
+                "attempt": 0,
+                "host": "",
+                "verified": False,
+            },
+        ],
+    }
+    text = summary.as_json(run, "20261122T140200-prod", "prod")
+    assert (expected, 1, True) == (json.loads(text), len(text.splitlines()), text.isascii())
+
+
+def test_the_json_of_many_leaves_nobody_out():
+    run = run_of(*(outcome(str(number), CURRENT) for number in range(200)))
+    assert 200 == len(json.loads(summary.as_json(run, "r", "prod"))["outcomes"])
+
+
+def test_those_never_reached_are_in_the_json():
+    run = runs.fold([model.PlanMade(AT, model.Plan((model.Batch((model.Tenant("a"),)),), {}))])
+    assert ["skipped"] == [each["status"] for each in json.loads(summary.as_json(run, "r", "prod"))["outcomes"]]
+
+
+# ---------------------------------------------------------------- the table
+
+
+def test_a_table():
+    outcomes = [
+        outcome("acme", applied=("x.1", "x.2"), seconds=3.21),
+        outcome("beta", CURRENT, attempt=0),
+        outcome("zeta", FAILED, seconds=61.0, error="ProgrammingError: it broke"),
+    ]
+    expected = """\
+tenant    status      applied    seconds  what went wrong
+--------  --------  ---------  ---------  --------------------------
+acme      migrated          2        3.2
+beta      current
+zeta      failed            0       61.0  ProgrammingError: it broke"""
+    assert expected == "\n".join(line.rstrip() for line in summary.table(outcomes, None).splitlines())
+
+
+def test_nobody_is_no_table():
+    assert "" == summary.table([], None)
+
+
+def test_what_went_wrong_stands_last_and_the_rest_in_its_order():
+    outcomes = [
+        outcome("u", UNKNOWN),
+        outcome("f1", FAILED),
+        outcome("m1"),
+        outcome("s", SKIPPED),
+        outcome("c", CURRENT),
+        outcome("f2", FAILED),
+        outcome("m2"),
+    ]
+    assert ["m1", "c", "m2", "s", "f1", "f2", "u"] == ids(*outcomes)
+
+
+def test_up_to_fifty_everybody_is_shown():
+    outcomes = [outcome(f"t{number:02}", CURRENT, attempt=0) for number in range(50)]
+    assert 50 == len(ids(*outcomes))
+
+
+def test_of_more_than_fifty_those_with_nothing_pending_are_not_shown():
+    outcomes = [outcome(f"t{number:02}", CURRENT, attempt=0) for number in range(50)]
+    assert ["m", "f"] == ids(*outcomes, outcome("m"), outcome("f", FAILED))
+
+
+def test_of_more_than_fifty_with_nothing_pending_there_is_no_table():
+    assert "" == summary.table([outcome(f"t{number}", CURRENT, attempt=0) for number in range(51)], None)
+
+
+def test_of_more_than_fifty_that_ran_everybody_is_shown():
+    assert 60 == len(ids(*(outcome(f"t{number}") for number in range(60))))
+
+
+AS_THEY_ARE = ["1e5", "1_000", "12345678901234567890", "0x10", "007", "1.50", "-1", "+1", "nan", "inf", "True", "None"]
+AS_THEY_ARE += ["[/x]", "[red]", "-", "--all", "%s", "{0}", "a|b", "表", "müller", "$(id)", "a'b", 'a"b', "\\"]
+
+
+@pytest.mark.parametrize("width", [None, 80, 20])
+def test_ids_stay_as_they_are(width):
+    table = summary.table([outcome(name, FAILED, error="1e5") for name in AS_THEY_ARE], width)
+    assert AS_THEY_ARE == [row.split()[0] for row in rows(table)]
+    assert {"1e5"} == {row.split()[-1] for row in rows(table)}
+
+
+SEEN = [
+    ("\x1b[31mred", "\\x1b[31mred"),
+    ("a\nb", "a\\nb"),
+    ("a\rb", "a\\rb"),
+    ("\u202eabc", "\\u202eabc"),
+    ("\ud800", "\\ud800"),
+    ("\x01", "\\x01"),
+    (" acme", "\\x20acme"),
+    ("acme  ", "acme\\x20\\x20"),
+    (" ", "\\x20"),
+    ("\u00a0acme", "\\xa0acme"),
+    ("a b", "a b"),
+]
+
+
+@pytest.mark.parametrize(("name", "shown"), SEEN)
+def test_ids_that_would_not_be_seen_are_shown(name, shown):
+    assert [shown] == [row[: len(shown)] for row in rows(summary.table([outcome(name, FAILED)], None))]
+
+
+def test_two_ids_never_look_the_same():
+    names = ["acme", " acme", "acme ", "acme\n", "acme\u200b", "Acme", "acme\u00a0"]
+    shown = [row.split()[0] for row in rows(summary.table([outcome(name) for name in names], None))]
+    assert len(names) == len(set(shown))
+
+
+def test_an_error_is_wrapped_into_what_is_left_of_a_narrow_terminal():
+    text = "something went wrong with a sentence that is long enough to be wrapped"
+    table = summary.table([outcome("acme", FAILED, error=text)], 70)
+    assert max(len(line) for line in table.splitlines()) <= 70
+    assert text.split() == " ".join(row[42:] for row in rows(table)).split()
+
+
+def test_on_a_terminal_too_narrow_for_anything_a_few_words_are_still_a_line():
+    table = summary.table([outcome("acme", FAILED, error="something went wrong again")], 10)
+    assert ["something went wrong", "again"] == [row[42:].strip() for row in rows(table)]
+
+
+def test_without_a_terminal_nothing_is_wrapped():
+    assert 1 == len(rows(summary.table([outcome("acme", FAILED, error="word " * 100)], None)))
+
+
+def test_an_error_does_nothing_to_the_terminal():
+    table = summary.table([outcome("acme", FAILED, error="\x1b[2J\nx")], None)
+    assert ("\\x1b[2J\\nx", 1) == (rows(table)[0].split()[-1], len(rows(table)))
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def after_table(run: runs.Run, folder, environment: str = "prod") -> list[str]:
+    return summary.as_table(run, folder, environment).split("\n")[2 + len(run.settled()) :]
+
+
+def test_all_is_well(tmp_path):
+    expected = [
+        "2 tenants: 1 migrated, 1 current.",
+        f"log: {tmp_path}/run.log",
+        "next: `invoke show-tenants --env=prod --status`",
+    ]
+    assert expected == after_table(run_of(outcome("a"), outcome("b", CURRENT, attempt=0)), tmp_path)
+
+
+def test_a_failure_names_its_output_and_the_next_command(tmp_path):
+    file = journal.tenant_file(tmp_path, "it's")
+    file.parent.mkdir()
+    file.write_text("")
+    expected = [
+        "2 tenants: 1 migrated, 1 failed.",
+        f"log: {tmp_path}/run.log",
+        f"output of it's: {file}",
+        (
+            "next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id='it'\"'\"'s'`, "
+            "or `invoke migrate-all --env=prod`: only what is pending runs."
+        ),
+    ]
+    assert expected == after_table(run_of(outcome("a"), outcome("it's", FAILED, error="x")), tmp_path)
+
+
+def test_a_failure_without_output_names_none(tmp_path):
+    lines = after_table(run_of(outcome("a", FAILED)), tmp_path)
+    assert ["1 tenant: 1 failed.", f"log: {tmp_path}/run.log"] == lines[:2]
+    assert lines[2].startswith("next: fix the cause")
+
+
+def test_an_unknown_outcome_comes_before_the_failures(tmp_path):
+    run = run_of(outcome("a", FAILED), outcome("b", UNKNOWN), reason="nobody knows how `b` ended")
+    expected = [
+        "2 tenants: 1 failed, 1 unknown. the run stopped: nobody knows how `b` ended.",
+        f"log: {tmp_path}/run.log",
+        (
+            "next: `invoke migrate-all --env=prod` asks the databases first; "
+            "it starts nothing while a command still runs there."
+        ),
+    ]
+    assert expected == after_table(run, tmp_path)
+
+
+def test_an_interrupted_run_goes_on_with_the_same_command(tmp_path):
+    run = run_of(outcome("a"), outcome("b", SKIPPED, attempt=0, verified=False), reason="interrupted")
+    expected = [
+        "2 tenants: 1 migrated, 1 skipped. the run stopped: interrupted.",
+        f"log: {tmp_path}/run.log",
+        "next: `invoke migrate-all --env=prod`: only what is pending runs.",
+    ]
+    assert expected == after_table(run, tmp_path)
+
+
+def test_a_failed_shared_database_is_not_migrated_as_a_tenant(tmp_path):
+    lines = after_table(run_of(outcome(model.SHARED.id, FAILED)), tmp_path)
+    assert "next: `invoke migrate-all --env=prod`: only what is pending runs." == lines[-1]
+
+
+def test_unverified_success_is_said_to_be_that(tmp_path):
+    lines = after_table(run_of(outcome("a", verified=False), outcome("b", verified=False)), tmp_path)
+    assert "2 tenants could not be verified: this framework can't be asked what is pending." == lines[1]
+
+
+def test_a_run_without_an_end_says_so(tmp_path):
+    run = runs.fold([model.TenantFinished(AT, outcome("a"))])
+    assert "1 tenant: 1 migrated. the run stopped: it did not end." == after_table(run, tmp_path)[0]
+
+
+def test_a_run_of_nobody_is_told(tmp_path):
+    assert "0 tenants: no tenants." == summary.as_table(run_of(), tmp_path, "prod").splitlines()[0]
+
+
+# ---------------------------------------------------------------- history
+
+
+def written(root, run_id: str, *events: model.Journalled):
+    with contextlib.closing(journal.create(root, run_id, sync=False)) as record:
+        for event in events:
+            record.append(event)
+    return record.folder
+
+
+def test_history_is_a_line_a_run(tmp_path):
+    started = model.RunStarted(AT, "x", "prod", "1.0", "dep\x1bloy@ops1", "ops1", ())
+    clock = testing.FakeClock()
+    clock.advance(125)
+    done = written(
+        tmp_path,
+        "20261122T140200-prod",
+        started,
+        model.TenantFinished(AT, outcome("a")),
+        model.RunFinished(clock.now(), "done", {}),
+    )
+    cut_off = written(tmp_path, "20261122T150000-prod-eu", started)
+    later = written(tmp_path, "20261122T160000-prod")
+    (later / "journal.jsonl").write_text('{"v": 99}\n')
+    table = rows(summary.history([done, cut_off, later]))
+    expected = [
+        "20261122T140200-prod prod dep\\x1bloy@ops1 1 migrated 2m05s done",
+        "20261122T150000-prod-eu prod-eu dep\\x1bloy@ops1 no tenants no end recorded: it still runs, or was killed",
+    ]
+    assert expected == [" ".join(row.split()) for row in table[:2]]
+    assert "line 1: it was written by a later opskit (format 99, this one reads 1)" in table[2]

@@ -1,0 +1,192 @@
+"""The loop, by the exact list of events it tells."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import ClassVar
+
+import pytest
+
+from opskit import errors, model, testing
+from opskit.rollout import drive
+
+A, B, C = (model.Tenant(name) for name in "abc")
+MIGRATED, FAILED, UNKNOWN, SKIPPED = (
+    model.Status.MIGRATED,
+    model.Status.FAILED,
+    model.Status.UNKNOWN,
+    model.Status.SKIPPED,
+)
+
+
+def plan(*tenants: model.Tenant, stagger: float = 0.0, pending=None) -> model.Plan:
+    return model.Plan((model.Batch(tenants),), pending or {}, stagger=stagger)
+
+
+def at(seconds: float):
+    return testing.START + timedelta(seconds=seconds)
+
+
+def runner(clock: testing.FakeClock, statuses=None, took: float = 10.0):
+    """A runner whose tenants take `took` seconds and end as {id: status} says; a status that is an error is raised."""
+
+    def run(tenant: model.Tenant, attempt: int) -> model.Outcome:
+        clock.advance(took)
+        status = (statuses or {}).get(tenant.id, MIGRATED)
+        if isinstance(status, Exception):
+            raise status
+        return model.Outcome(tenant.id, status, seconds=took, attempt=attempt)
+
+    return run
+
+
+def started(when: float, name: str, pending=None, host: str = "") -> model.TenantStarted:
+    return model.TenantStarted(at(when), name, 1, host, pending)
+
+
+def finished(when: float, name: str, status: model.Status = MIGRATED) -> model.TenantFinished:
+    return model.TenantFinished(at(when), model.Outcome(name, status, seconds=10.0, attempt=1))
+
+
+def test_nothing_to_do_tells_nothing():
+    events = []
+    assert "done" == drive.drive(model.Plan((), {}), runner(testing.FakeClock()), events.append, testing.FakeClock())
+    assert [] == events
+
+
+def test_every_start_is_told_before_it_happens_and_every_end_after_it():
+    clock, told = testing.FakeClock(), []
+    run = runner(clock)
+
+    def witness(tenant, attempt):
+        told.append(("runs", tenant.id, attempt))
+        return run(tenant, attempt)
+
+    reason = drive.drive(plan(A, B, pending={"a": ("app.0001_x",)}), witness, told.append, clock, host=lambda: "app1")
+    expected = [
+        started(0, "a", ("app.0001_x",), "app1"),
+        ("runs", "a", 1),
+        finished(10, "a"),
+        started(10, "b", None, "app1"),
+        ("runs", "b", 1),
+        finished(20, "b"),
+    ]
+    assert ("done", expected) == (reason, told)
+
+
+def test_the_countdown_is_told_each_second_and_starts_at_the_end_of_the_command():
+    clock, events = testing.FakeClock(), []
+    drive.drive(plan(A, B, stagger=2.5), runner(clock), events.append, clock)
+    expected = [
+        started(0, "a"),
+        finished(10, "a"),
+        model.Waiting(2.5, "b"),
+        model.Waiting(1.5, "b"),
+        model.Waiting(0.5, "b"),
+        started(12.5, "b"),
+        finished(22.5, "b"),
+    ]
+    assert expected == events
+    assert [1.0, 1.0, 0.5] == clock.slept
+
+
+def test_what_the_listeners_take_is_part_of_the_pause():
+    clock = testing.FakeClock()
+
+    def slow(event):
+        if isinstance(event, model.TenantFinished):
+            clock.advance(4)
+
+    drive.drive(plan(A, B, stagger=5), runner(clock), slow, clock)
+    assert [1.0] == clock.slept
+
+
+def test_a_failure_is_followed_by_the_next():
+    clock, events = testing.FakeClock(), []
+    assert "done" == drive.drive(plan(A, B), runner(clock, {"a": FAILED}), events.append, clock)
+    assert [started(0, "a"), finished(10, "a", FAILED), started(10, "b"), finished(20, "b")] == events
+
+
+def test_an_unknown_outcome_ends_the_run():
+    clock, events = testing.FakeClock(), []
+    reason = drive.drive(plan(A, B), runner(clock, {"a": UNKNOWN}), events.append, clock)
+    assert "nobody knows how `a` ended" == reason
+    assert [started(0, "a"), finished(10, "a", UNKNOWN)] == events
+
+
+def test_an_interruption_during_the_pause_starts_nothing_more():
+    clock, events = testing.FakeClock(), []
+    reason = drive.drive(
+        plan(A, B, stagger=60), runner(clock), events.append, clock, interrupted=lambda: len(clock.slept) == 2
+    )
+    assert "interrupted" == reason
+    assert [started(0, "a"), finished(10, "a"), model.Waiting(60, "b"), model.Waiting(59, "b")] == events
+
+
+def test_where_opskit_could_not_even_start_a_tenant_that_is_said_of_it_and_the_run_ends():
+    clock, events = testing.FakeClock(), []
+    lost = errors.ConnectError("app1: no route to host. nothing was migrated.")
+    with pytest.raises(errors.ConnectError) as raised:
+        drive.drive(plan(A, B, C), runner(clock, {"b": lost}), events.append, clock)
+    skipped = model.Outcome("b", SKIPPED, error="not started: app1: no route to host. nothing was migrated.")
+    expected = [started(0, "a"), finished(10, "a"), started(10, "b"), model.TenantFinished(at(20), skipped)]
+    assert (lost, expected) == (raised.value, events)
+
+
+def test_an_exception_of_another_kind_is_nobodys_outcome():
+    clock, events = testing.FakeClock(), []
+    with pytest.raises(ZeroDivisionError):
+        drive.drive(plan(A), runner(clock, {"a": ZeroDivisionError()}), events.append, clock)
+    assert [started(0, "a")] == events
+
+
+def test_a_listener_that_can_not_write_ends_the_run_before_the_start():
+    clock, ran = testing.FakeClock(), []
+
+    def full(event):
+        raise errors.JournalError("disk full")
+
+    with pytest.raises(errors.JournalError):
+        drive.drive(plan(A), lambda tenant, _: ran.append(tenant), full, clock)
+    assert [] == ran
+
+
+class Counted(tuple):  # noqa: SLOT001 - it is a witness, not a value
+    """A tuple that counts how often it is looked at, and how often it is gone through."""
+
+    looks: ClassVar[Counter] = Counter()
+
+    def __getitem__(self, index):
+        self.looks["item"] += 1
+        return super().__getitem__(index)
+
+    def __iter__(self):
+        self.looks["iteration"] += 1
+        return super().__iter__()
+
+    def __contains__(self, item):
+        self.looks["iteration"] += 1
+        return super().__contains__(item)
+
+
+def test_ten_thousand_tenants_are_each_looked_at_a_few_times_and_never_all_at_once():
+    many = Counted(model.Tenant(f"t{number}") for number in range(10_000))
+    clock, events, calls = testing.FakeClock(), Counter(), Counter()
+
+    def run(tenant, attempt):
+        calls["run"] += 1
+        return model.Outcome(tenant.id, MIGRATED)
+
+    def interrupted():
+        calls["interrupted"] += 1
+        return False
+
+    drive.drive(
+        model.Plan((model.Batch(many),), {}),
+        run,
+        lambda event: events.update([type(event).__name__]),
+        clock,
+        interrupted=interrupted,
+    )
+    assert {"TenantStarted": 10_000, "TenantFinished": 10_000} == events
+    assert {"run": 10_000, "interrupted": 10_001} == calls
+    assert {"item": 20_000} == many.looks

@@ -1,0 +1,217 @@
+"""`next_step` and `advance`, by the exact list of steps they answer."""
+
+from opskit import model
+from opskit.rollout import step
+
+A, B, C = (model.Tenant(name) for name in "abc")
+MIGRATED, FAILED, UNKNOWN, SKIPPED, CURRENT = (
+    model.Status.MIGRATED,
+    model.Status.FAILED,
+    model.Status.UNKNOWN,
+    model.Status.SKIPPED,
+    model.Status.CURRENT,
+)
+
+
+def plan(*batches: model.Batch, stagger: float = 0.0) -> model.Plan:
+    return model.Plan(batches=batches, pending={}, stagger=stagger)
+
+
+def batch(*tenants: model.Tenant, max_failures: int | None = None) -> model.Batch:
+    return model.Batch(tenants, max_failures)
+
+
+def steps(plan, *statuses, interrupted_after: int | None = None) -> list[step.Step]:
+    """What is answered when each Wait is obeyed in full, and the tenants end as `statuses` say (migrated after that)."""
+    ends, progress, idle, ran, answered = list(statuses), step.Progress(), None, 0, []
+    while True:
+        now = step.next_step(plan, progress, idle, interrupted_after is not None and ran >= interrupted_after)
+        answered.append(now)
+        match now:
+            case step.Stop():
+                return answered
+            case step.Wait(seconds, _):
+                idle += seconds
+            case step.Run(tenant):
+                status = ends.pop(0) if ends else MIGRATED
+                progress, idle, ran = step.advance(plan, progress, model.Outcome(tenant.id, status)), 0.0, ran + 1
+
+
+def test_a_plan_without_batches_is_done():
+    assert [step.Stop("done")] == steps(plan())
+
+
+def test_tenants_run_in_order_and_then_it_is_done():
+    assert [step.Run(A), step.Run(B), step.Run(C), step.Stop("done")] == steps(plan(batch(A, B, C)))
+
+
+def test_the_stagger_stands_between_tenants_and_never_after_the_last():
+    expected = [step.Run(A), step.Wait(60, B), step.Run(B), step.Wait(60, C), step.Run(C), step.Stop("done")]
+    assert expected == steps(plan(batch(A, B, C), stagger=60))
+
+
+def test_one_tenant_knows_no_stagger():
+    assert [step.Run(A), step.Stop("done")] == steps(plan(batch(A), stagger=60))
+
+
+def test_the_stagger_stands_between_batches_too():
+    expected = [step.Run(A), step.Wait(60, B), step.Run(B), step.Stop("done")]
+    assert expected == steps(plan(batch(A), batch(B), stagger=60))
+
+
+def test_the_pause_is_measured_from_the_end_of_the_last_command():
+    pause = plan(batch(A, B), stagger=60)
+    after_one = step.advance(pause, step.Progress(), model.Outcome("a", MIGRATED))
+    answers = [step.next_step(pause, after_one, idle) for idle in (0.0, 1.5, 59.5, 60.0, 61.0)]
+    assert [step.Wait(60.0, B), step.Wait(58.5, B), step.Wait(0.5, B), step.Run(B), step.Run(B)] == answers
+
+
+def test_before_the_first_command_there_is_nothing_to_wait_for():
+    assert step.Run(A) == step.next_step(plan(batch(A), stagger=60), step.Progress(), None)
+
+
+def test_a_failure_is_followed_by_the_next_tenant():
+    expected = [step.Run(A), step.Run(B), step.Run(C), step.Stop("done")]
+    assert expected == steps(plan(batch(A, B, C)), FAILED, FAILED, FAILED)
+
+
+def test_an_unknown_outcome_stops_the_run_and_names_the_tenant():
+    expected = [step.Run(A), step.Run(B), step.Stop("nobody knows how `b` ended")]
+    assert expected == steps(plan(batch(A, B, C)), MIGRATED, UNKNOWN)
+
+
+def test_an_unknown_last_tenant_is_no_happy_end():
+    assert [step.Run(A), step.Stop("nobody knows how `a` ended")] == steps(plan(batch(A)), UNKNOWN)
+
+
+def test_an_unknown_stops_before_the_pause_and_before_the_next_batch():
+    assert [step.Run(A), step.Stop("nobody knows how `a` ended")] == steps(plan(batch(A), batch(B), stagger=9), UNKNOWN)
+
+
+def test_a_failed_canary_stops_before_the_second_tenant():
+    expected = [step.Run(A), step.Stop("1 failed, 0 allowed")]
+    assert expected == steps(plan(batch(A, max_failures=0), batch(B, C)), FAILED)
+
+
+def test_a_good_canary_opens_the_second_batch():
+    expected = [step.Run(A), step.Run(B), step.Run(C), step.Stop("done")]
+    assert expected == steps(plan(batch(A, max_failures=0), batch(B, C)))
+
+
+def test_failures_may_reach_the_limit_and_not_pass_it():
+    limited = plan(batch(A, B, C, max_failures=1))
+    assert [step.Run(A), step.Run(B), step.Run(C), step.Stop("done")] == steps(limited, FAILED)
+    assert [step.Run(A), step.Run(B), step.Stop("2 failed, 1 allowed")] == steps(limited, FAILED, FAILED)
+
+
+def test_each_batch_counts_its_own_failures():
+    limited = plan(batch(A, max_failures=1), batch(B, max_failures=1), batch(C, max_failures=1))
+    assert [step.Run(A), step.Run(B), step.Run(C), step.Stop("done")] == steps(limited, FAILED, FAILED, FAILED)
+
+
+def test_skipped_and_current_tenants_are_no_failures():
+    limited = plan(batch(A, B, max_failures=0))
+    assert [step.Run(A), step.Run(B), step.Stop("done")] == steps(limited, SKIPPED, CURRENT)
+
+
+def test_an_interruption_before_the_first_tenant_starts_nothing():
+    assert [step.Stop("interrupted")] == steps(plan(batch(A, B)), interrupted_after=0)
+
+
+def test_an_interruption_lets_no_further_tenant_start_nor_wait():
+    assert [step.Run(A), step.Stop("interrupted")] == steps(plan(batch(A, B), stagger=60), interrupted_after=1)
+
+
+def test_an_interruption_during_the_last_tenant_is_still_one():
+    assert [step.Run(A), step.Stop("interrupted")] == steps(plan(batch(A)), interrupted_after=1)
+
+
+def test_why_the_run_stopped_outranks_the_interruption():
+    expected = [step.Run(A), step.Stop("nobody knows how `a` ended")]
+    assert expected == steps(plan(batch(A, B)), UNKNOWN, interrupted_after=1)
+
+
+def test_progress_goes_through_the_batches():
+    two = plan(batch(A, B), batch(C))
+    progress, seen = step.Progress(), []
+    for name, status in (("a", FAILED), ("b", MIGRATED), ("c", MIGRATED)):
+        progress = step.advance(two, progress, model.Outcome(name, status))
+        seen.append(progress)
+    assert [step.Progress(0, 1, failures=1), step.Progress(1), step.Progress(2)] == seen
+
+
+def test_nothing_stops_a_plan_that_is_through():
+    assert "" == step.stopped(plan(batch(A, max_failures=0)), step.Progress(batch=1))
+
+
+# ---------------------------------------------------------------- retries
+
+
+def tried(plan, *outcomes: tuple[str, model.Status, bool]) -> list[step.Step]:
+    """The steps when tenants end so: (id, status, retryable), each Wait obeyed in full."""
+    ends, progress, idle, answered = list(outcomes), step.Progress(), None, []
+    while True:
+        now = step.next_step(plan, progress, idle)
+        answered.append(now)
+        match now:
+            case step.Stop():
+                return answered
+            case step.Wait(seconds, _):
+                idle += seconds
+            case step.Run(tenant, attempt):
+                name, status, retryable = ends.pop(0)
+                assert name == tenant.id
+                outcome = model.Outcome(name, status, attempt=attempt, retryable=retryable)
+                progress, idle = step.advance(plan, progress, outcome), 0.0
+
+
+def test_what_is_retryable_is_tried_again_at_the_back_of_the_queue_with_backoff():
+    made = model.Plan(batches=(batch(A, B),), pending={}, retries=2)
+    ends = [("a", FAILED, True), ("b", MIGRATED, False), ("a", FAILED, True), ("a", MIGRATED, False)]
+    assert tried(made, *ends) == [
+        step.Run(A),
+        step.Run(B),
+        step.Wait(5, A),
+        step.Run(A, 2),
+        step.Wait(10, A),
+        step.Run(A, 3),
+        step.Stop("done"),
+    ]
+
+
+def test_the_last_retry_is_a_failure_like_any_other():
+    made = model.Plan(batches=(batch(A, max_failures=0), batch(B)), pending={}, retries=1)
+    ends = [("a", FAILED, True), ("a", FAILED, True)]
+    assert tried(made, *ends)[-1] == step.Stop("1 failed, 0 allowed")
+
+
+def test_what_is_not_retryable_is_not_tried_again():
+    made = model.Plan(batches=(batch(A, B),), pending={}, retries=3)
+    assert tried(made, ("a", FAILED, False), ("b", MIGRATED, False)) == [step.Run(A), step.Run(B), step.Stop("done")]
+
+
+def test_a_long_stagger_is_longer_than_a_short_backoff():
+    made = model.Plan(batches=(batch(A),), pending={}, retries=1, stagger=60)
+    assert step.Wait(60, A) in tried(made, ("a", FAILED, True), ("a", MIGRATED, False))
+
+
+# ---------------------------------------------------------------- the time that is left
+
+
+def test_nothing_starts_when_the_time_is_up():
+    assert step.next_step(plan(batch(A)), step.Progress(), None, left=0.0) == step.Run(A)
+    assert step.next_step(plan(batch(A)), step.Progress(), None, left=-0.1) == step.Stop("its time is up")
+
+
+def test_nothing_starts_that_history_says_would_overrun():
+    made = model.Plan(batches=(batch(A),), pending={}, expected={"a": 90.0})
+    assert step.next_step(made, step.Progress(), None, left=91.0) == step.Run(A)
+    assert step.next_step(made, step.Progress(), None, left=45.0) == step.Stop(
+        "`a` usually takes 1m30s, and 45.0 s are left"
+    )
+
+
+def test_the_stagger_before_a_tenant_counts():
+    made = model.Plan(batches=(batch(A),), pending={}, expected={"a": 90.0}, stagger=60)
+    assert step.next_step(made, step.Progress(), 0.0, left=151.0) == step.Wait(60, A)
+    assert isinstance(step.next_step(made, step.Progress(), 0.0, left=149.0), step.Stop)
