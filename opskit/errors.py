@@ -51,8 +51,8 @@ class OpskitError(Exception):
 
     def told(self, state: str = "") -> str:
         """The whole message, with the state of the world in its place."""
-        sentences = (str(self), state, self.hint)
-        return " ".join(each if each.endswith((".", "?", "`")) else f"{each}." for each in sentences if each)
+        sentences = (each if each.endswith((".", "?")) else f"{each}." for each in (str(self), state) if each)
+        return " ".join((*sentences, self.hint)).rstrip()
 
 
 class UsageError(OpskitError):

@@ -137,7 +137,7 @@ SHARED = Tenant(id="(shared)", name="shared database", isolation="shared")
 class TenantState:
     """What a tenant's database says. `error` is why it could not be asked, or must not be migrated."""
 
-    applied: int = 0
+    applied: int | None = None  # how many; None where nobody can say
     latest: tuple[str, ...] = ()  # the newest applied migrations, oldest first
     pending: tuple[str, ...] = ()  # in the order in which they would be applied
     error: str = ""
@@ -145,10 +145,15 @@ class TenantState:
 
 @dataclass(frozen=True)
 class Survey:
-    """The answer to `what is pending`: the shared database's pending and {tenant_id: TenantState}."""
+    """The answer to `what is pending`.
 
-    shared: tuple[str, ...]
+    `shared` is the shared database's pending, None where nobody can say; `tenants` is {tenant_id: TenantState};
+    `busy` those of the application names asked for that have a connection at work.
+    """
+
+    shared: tuple[str, ...] | None
     tenants: Mapping[str, TenantState]
+    busy: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def read_pending(reply: model.Reply) -> model.Survey:
     states = {
         name: model.TenantState(pending=listing.strings(pending, f"`{name}`")) for name, pending in content.items()
     }
-    return model.Survey(shared=(), tenants=states)
+    return model.Survey(shared=None, tenants=states)
 
 
 def migrate(spec: model.Custom, tenant: model.Tenant, target: Target) -> model.Command:

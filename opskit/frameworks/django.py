@@ -29,14 +29,19 @@ def applied(marks: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(match[1] for match in map(APPLIED.search, marks) if match)
 
 
-def reason(tail: str) -> str:
-    """Why a command failed, in one line: its last exception's sentence, else the last thing it said."""
-    lines = [line.rstrip() for line in tail.splitlines() if line.strip()]
-    for line in reversed(lines):
-        match = _RAISED.match(line)
+def exception(tail: str) -> str:
+    """The sentence of the last exception in an output, on one line; "" where there is none."""
+    for line in reversed(tail.splitlines()):
+        match = _RAISED.match(line.rstrip())
         if match and match[1].endswith(_SUFFIXES):
             return one_line(f"{match[1]}: {match[2]}" if match[2] else match[1])
-    return one_line(lines[-1]) if lines else ""
+    return ""
+
+
+def reason(tail: str) -> str:
+    """Why a command failed, in one line: its last exception's sentence, else the last thing it said."""
+    last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
+    return exception(tail) or one_line(last)
 
 
 def one_line(text: str) -> str:
@@ -81,6 +86,7 @@ def judge_end(tenant: model.Tenant, reply: model.Reply) -> model.Outcome | None:
     if reply.exit < 0:
         return outcome(tenant, reply, model.Status.FAILED, f"ended by signal {-reply.exit}: {reason(reply.tail)}")
     if reply.exit != 0:
-        said = reason(reply.tail)
-        return outcome(tenant, reply, model.Status.FAILED, said or f"it exited {reply.exit} and said nothing")
+        raised = exception(reply.tail)
+        said = raised or f"it exited {reply.exit}, and said last: {reason(reply.tail) or 'nothing'}"
+        return outcome(tenant, reply, model.Status.FAILED, said)
     return None

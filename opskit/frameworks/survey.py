@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from opskit import errors, model
@@ -11,7 +14,14 @@ COMMAND = "status"
 
 
 def command(framework: str) -> model.Command:
-    return model.Command(args=(framework,), question=COMMAND)
+    return model.Command(args=(framework, "{}"), question=COMMAND)
+
+
+def watching(asked: model.Command, names: Iterable[str]) -> model.Command:
+    """The same question, which also tells which of these PostgreSQL application names are at work."""
+    if asked.question != COMMAND:
+        return asked
+    return replace(asked, args=(asked.args[0], json.dumps({"busy": list(names)})))
 
 
 def read(reply: model.Reply) -> model.Survey:
@@ -23,7 +33,8 @@ def read(reply: model.Reply) -> model.Survey:
     pending = listing.strings(shared.get("pending", []), "shared.pending") if isinstance(shared, dict) else ()
     if content.get("listing_error") and not pending:
         raise errors.ListingError(f"the tenants can't be read: {django.one_line(str(content['listing_error']))}")
-    return model.Survey(shared=pending, tenants=dict(_state(row) for row in content["tenants"]))
+    busy = listing.strings(content.get("busy", []), "busy")
+    return model.Survey(pending, dict(_state(row) for row in content["tenants"]), frozenset(busy))
 
 
 def _state(row: Any) -> tuple[str, model.TenantState]:
@@ -32,7 +43,7 @@ def _state(row: Any) -> tuple[str, model.TenantState]:
     name = str(row["tenant_id"])
     applied = row.get("applied")
     return name, model.TenantState(
-        applied=applied if isinstance(applied, int) else 0,
+        applied=applied if isinstance(applied, int) else None,
         latest=listing.strings(row.get("latest", []), f"`{name}`.latest"),
         pending=listing.strings(row.get("pending", []), f"`{name}`.pending"),
         error=django.one_line(str(row.get("error") or "")),

@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 MAGIC = b"\0opskit-agent 1\n"
 HEADER = struct.Struct(">cI")
@@ -80,9 +81,16 @@ def secret_values(env, keys):
     found = set()
     for key in keys:
         value = env.get(key, "")
-        found.add(value)
-        found.update(URL_PASSWORD.findall(value))
+        for secret in [value, *URL_PASSWORD.findall(value)]:
+            found.update(appearances(secret))
     return sorted((v.encode("utf-8", "surrogateescape") for v in found if len(v) >= 4), key=len, reverse=True)
+
+
+def appearances(secret):
+    """How a secret may be printed: as it is, without its percent signs, in a repr or in JSON, a line of it alone."""
+    plain = urllib.parse.unquote(secret)
+    lines = [line for line in secret.splitlines() if len(line) >= 8]
+    return [secret, plain, repr(secret)[1:-1], repr(plain)[1:-1], json.dumps(secret)[1:-1], *lines]
 
 
 class Redactor:
@@ -481,7 +489,9 @@ class Agent:
         self.env = env
         names = [name for name in from_file if SECRET_NAME.search(name)]
         self.secrets = secret_values(env, names + message["secrets"])
-        self.state = State(state_folder(message["state_dir"]), message["path"])
+        # Who only asks leaves no trace: the answers' files are gone before anybody could look for them.
+        folder = state_folder(message["state_dir"]) if message["lock"] else tempfile.gettempdir()
+        self.state = State(folder, message["path"])
         self.path = enter_project(message["path"], message["manage"])
         records = []
         if message["lock"]:

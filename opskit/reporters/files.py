@@ -59,28 +59,26 @@ class TenantFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: IO[str] | None = None
-        self._failed: OSError | None = None
+        self._failed = ""
 
     def __call__(self, event: model.Event) -> None:
         match event:
-            case model.TenantStarted(_, tenant):
-                self._start(tenant)
-            case model.Output(_, text) if text:
-                self._write(text)
+            case model.TenantStarted() if self._failed:
+                raise errors.JournalError(f"{self._folder}/tenants can't be written: {self._failed}")
+            case model.Output(tenant, text) if text and not self._failed:
+                self._write(tenant, text)
             case model.TenantFinished():
                 self._end()
 
-    def _start(self, tenant: str) -> None:
-        if self._failed:
-            raise errors.JournalError(f"{self._folder}/tenants can't be written: {self._failed.strerror}")
-        self._file = _open(journal.tenant_file(self._folder, tenant))
-
-    def _write(self, text: str) -> None:
-        if self._file and not self._failed:
-            try:
-                self._file.write(text)
-            except OSError as error:
-                self._failed = error
+    def _write(self, tenant: str, text: str) -> None:
+        try:
+            if self._file is None:
+                self._file = _open(journal.tenant_file(self._folder, tenant))
+            self._file.write(text)
+        except OSError as error:
+            self._failed = str(error.strerror)
+        except errors.JournalError as error:
+            self._failed = str(error)
 
     def close(self) -> None:
         self._end()
@@ -90,5 +88,5 @@ class TenantFiles:
             try:
                 self._file.close()
             except OSError as error:
-                self._failed = error
+                self._failed = str(error.strerror)
             self._file = None

@@ -110,7 +110,9 @@ def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
 def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
     """The next command to type."""
     by_status = {status: [each for each in outcomes if each.status is status] for status in model.Status}
-    again = f"`invoke migrate-all --env={environment}`"
+    shared_failed = any(each.tenant == model.SHARED.id for each in by_status[model.Status.FAILED])
+    rule = "only what is pending runs" if _can_be_asked(outcomes) else "everyone runs"
+    again = f"`invoke migrate-all --env={environment}{' --shared' if shared_failed else ''}`"
     if by_status[model.Status.UNKNOWN]:
         return [f"next: {again} asks the databases first; it starts nothing while a command still runs there."]
     failed = [each for each in by_status[model.Status.FAILED] if each.tenant != model.SHARED.id]
@@ -118,11 +120,18 @@ def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -
         one = f"`invoke migrate-tenant --env={environment} --tenant-id={shlex.quote(printable(failed[0].tenant))}`"
         return [
             _output_of(failed[0], folder),
-            f"next: fix the cause, then {one}, or {again}: only what is pending runs.",
+            f"next: fix the cause, then {one}, or {again}: {rule}.",
         ]
     if by_status[model.Status.FAILED] or by_status[model.Status.SKIPPED]:
-        return [f"next: {again}: only what is pending runs."]
-    return [f"next: `invoke show-tenants --env={environment} --status`"]
+        return [f"next: {again}: {rule}."]
+    status = " --status" if _can_be_asked(outcomes) else ""
+    return [f"next: `invoke show-tenants --env={environment}{status}`"]
+
+
+def _can_be_asked(outcomes: tuple[model.Outcome, ...]) -> bool:
+    """Whether this framework tells what is pending: then whatever was tried has been verified."""
+    tried = [each for each in outcomes if each.attempt]
+    return not tried or any(each.verified for each in tried)
 
 
 def _output_of(outcome: model.Outcome, folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opskit import durations, model
@@ -69,8 +69,10 @@ class Teller:
         news = (outcome.status, outcome.error)
         if self._told.get(outcome.tenant) == news or outcome.status not in _BAD:
             return []
+        before = self._told.get(outcome.tenant, news)[0]
         self._told[outcome.tenant] = news
-        return [self._bad(at, outcome)]
+        line = self._bad(at, outcome)
+        return [line if before is not outcome.status else replace(line, level="WARNING")]  # one ERROR line a failure
 
     def _bad(self, at: datetime, outcome: model.Outcome) -> Line:
         after = f" after {durations.show(outcome.seconds)}" if outcome.seconds else ""

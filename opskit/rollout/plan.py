@@ -100,7 +100,7 @@ def _is_current(state: model.TenantState | None) -> bool:
     return state is not None and not state.error and not state.pending
 
 
-def make_shared_plan(pending: tuple[str, ...]) -> model.Plan:
+def make_shared_plan(pending: tuple[str, ...] | None) -> model.Plan:
     """The shared database as a batch of its own, which allows no failure."""
     return model.Plan(
         batches=(model.Batch((model.SHARED,), max_failures=0),),

@@ -51,7 +51,11 @@ class Run:
         """An outcome for every tenant of the plans: those never reached are skipped, those at work are unknown."""
         found = dict(self.outcomes)
         for name in self.at_work:
-            found[name] = model.Outcome(name, model.Status.UNKNOWN, error="it was at work when the record ends")
+            found[name] = model.Outcome(
+                name,
+                model.Status.UNKNOWN,
+                error="the run ended while it was at work: it may still be running on the host",
+            )
         for plan in self.plans:
             for batch in plan.batches:
                 for tenant in batch.tenants:

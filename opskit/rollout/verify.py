@@ -38,17 +38,23 @@ def _held_against(
     migration_name: str,
 ) -> model.Outcome:
     """A success or a failure, corrected by what the database says."""
+    was = None if before is None else tuple(name for name in before if _meant(name, app_label, ""))
     applied = outcome.applied if before is None else tuple(name for name in before if name not in set(after.pending))
     known = replace(outcome, applied=applied, verified=True)
     left = tuple(name for name in after.pending if _meant(name, app_label, migration_name))
     if outcome.status is model.Status.MIGRATED and left:
         return replace(known, status=model.Status.FAILED, error=_still(left))
-    if outcome.status is model.Status.FAILED and before and not left:
+    if outcome.status is model.Status.FAILED and was and not left:
         return replace(known, error=f"{outcome.error} (nothing is pending any more)")
-    nothing = before is not None and not any(_meant(name, app_label, "") for name in before)
-    if outcome.status is model.Status.MIGRATED and nothing and not migration_name:
+    if outcome.status is model.Status.MIGRATED and was == () and not migration_name:
         return replace(known, status=model.Status.CURRENT)
     return known
+
+
+def still_at_work(outcome: model.Outcome) -> model.Outcome:
+    """The outcome of a tenant whose connection is still at work in the database, whatever became of its command."""
+    why = f"{outcome.error}; its connection is still at work in PostgreSQL, and may yet commit"
+    return replace(outcome, status=model.Status.UNKNOWN, error=why)
 
 
 def _evidence(after: model.TenantState) -> str:

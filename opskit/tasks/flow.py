@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from opskit.tasks import interrupts, project, wiring
 from opskit.tasks.task import complain, show_summary
 from opskit.transport import fleet
 
+_NOT_ALL = 5  # the exit code of a run that could not go on
 _UNTOUCHED = "nothing was migrated."
 
 
@@ -27,7 +29,7 @@ def migrate(environment: model.Environment, options: project.Options) -> int:
         return _migrate(environment, options)
     except KeyboardInterrupt:
         raise errors.Interrupted(errors.Interrupted("interrupted").told(_UNTOUCHED)) from None
-    except (errors.CannotStart, errors.LockHeld, errors.JournalError, errors.Interrupted) as error:
+    except errors.OpskitError as error:
         raise type(error)(error.told(_UNTOUCHED)) from error
 
 
@@ -63,13 +65,13 @@ class _Rollout:
         started = bool(self.record.run.at_work) or any(each.attempt for each in self.record.run.outcomes.values())
         if started:
             reason = self._verify(reason, ask=not isinstance(error, errors.Interrupted))
-        self.record.finish(reason)
+        self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
             raise error
         show_summary(self.record.run, self.record.folder, self.asked.environment.name, as_json=self.options.json)
         if error and not isinstance(error, errors.Interrupted):
             complain(error.told("the run stopped there."))
-        return self.record.run.exit_code() or (error.exit_code if error else 0)
+        return self.record.run.exit_code() or (_NOT_ALL if error else 0)
 
     def _through(self) -> tuple[str, errors.OpskitError | None]:
         """Why the rollout ended, and the error that ended it early."""
@@ -99,7 +101,11 @@ class _Rollout:
         )
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
+            hosts.recall(left, functools.partial(self._hear, str(left.get("label", "?"))))
             hosts.forget(left)
+
+    def _hear(self, tenant: str, text: str, partial: str) -> None:
+        self.record.emit(model.Output(tenant, text, partial))
 
     def notice(self, text: str) -> None:
         self.record.emit(model.Notice(self.clock.now(), text))
@@ -107,7 +113,7 @@ class _Rollout:
     def _steps(self) -> str:
         survey = self.asked.survey()
         confirmed = self._shared_first(survey)
-        if survey and survey.shared:
+        if confirmed:
             survey = self.asked.survey()
         tenants = self.asked.tenants()
         self.listed.update(tenant.id for tenant in tenants)
@@ -125,25 +131,32 @@ class _Rollout:
     # -- the shared database
 
     def _shared_first(self, survey: model.Survey | None) -> bool:
-        """Migrate the shared database where that was asked. True when the operator has been asked already."""
-        if survey is None or not survey.shared:
+        """Migrate the shared database where that was asked. True when it was, and the operator has been asked.
+
+        Where nobody can say what is pending there, it is migrated when that was asked, and not missed when not.
+        """
+        pending = survey.shared if survey else None
+        if pending == () or (pending is None and not self.options.shared):
             return False
         if not self.options.shared:
-            raise project.shared_refusal(self.asked.environment, survey.shared)
+            raise project.shared_refusal(self.asked.environment, pending or ())
         self._confirm("migrate the shared database and the tenants of")
-        self._drive(plan.make_shared_plan(survey.shared))
+        self._drive(plan.make_shared_plan(pending))
         outcome = self.record.run.outcomes.get(model.SHARED.id)
         if outcome is None or outcome.status is not model.Status.MIGRATED:
-            raise errors.SharedPending(
-                f"the shared database was not migrated: {outcome.error if outcome else 'interrupted'}"
-            )
+            why = outcome.error if outcome else "interrupted"
+            raise errors.SharedPending(f"the shared database was not migrated: {why}")
+        if pending is not None:
+            self._verify_shared(outcome, pending)
+        return True
+
+    def _verify_shared(self, outcome: model.Outcome, pending: tuple[str, ...]) -> None:
         after = self.asked.survey()
-        state = model.TenantState(pending=after.shared) if after else None
-        verified = verify.verify(outcome, survey.shared, state)
+        state = model.TenantState(pending=after.shared or ()) if after else None
+        verified = verify.verify(outcome, pending, state)
         self.record.emit(model.TenantVerified(self.clock.now(), verified))
         if verified.status is not model.Status.MIGRATED:
             raise errors.SharedPending(f"the shared database: {verified.error}")
-        return True
 
     # -- the operator's word
 
@@ -191,7 +204,7 @@ class _Rollout:
             replace(command, timeout=self.asked.environment.timeout),
             tenant.id,
             framework.marks,
-            lambda text, partial: self.record.emit(model.Output(tenant.id, text, partial)),
+            functools.partial(self._hear, tenant.id),
         )
         judge = django.judge if tenant == model.SHARED else framework.judge
         return replace(judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt, host=hosts.host)
@@ -210,29 +223,34 @@ class _Rollout:
         """Ask once more what is pending, and hold every outcome against it. Why the run ended, after that."""
         if self.asked.framework.survey is None:
             return reason
+        attempted = [
+            each for each in self.record.run.outcomes.values() if each.attempt and each.tenant != model.SHARED.id
+        ]
         try:
-            survey = self._ask_again() if ask else None
+            survey = self._ask_again(attempted) if ask else None
         except KeyboardInterrupt:
             reason, survey = step.INTERRUPTED, None
         before = {name: pending for made in self.record.run.plans for name, pending in made.pending.items()}
-        for outcome in list(self.record.run.outcomes.values()):
-            if outcome.attempt and outcome.tenant != model.SHARED.id:
-                after = survey.tenants.get(outcome.tenant) if survey else None
-                target = (self.options.app_label, self.options.migration_name)
-                stands = verify.verify(outcome, before[outcome.tenant], after, *target)
-                self.record.emit(model.TenantVerified(self.clock.now(), stands))
-        appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey else ()
+        for outcome in attempted:
+            after = survey.tenants.get(outcome.tenant) if survey else None
+            target = (self.options.app_label, self.options.migration_name)
+            stands = verify.verify(outcome, before[outcome.tenant], after, *target)
+            if survey and self.asked.fleet.application_name(outcome.tenant) in survey.busy:
+                stands = verify.still_at_work(stands)
+            self.record.emit(model.TenantVerified(self.clock.now(), stands))
+        appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey and self.listed else ()
         if appeared:
             self.notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
         return reason
 
-    def _ask_again(self) -> model.Survey | None:
+    def _ask_again(self, attempted: list[model.Outcome]) -> model.Survey | None:
         """The survey after the last command; where the line is dead, over a new one that needs no lock."""
+        watched = [each.tenant for each in attempted if each.status is not model.Status.MIGRATED]
         try:
             if self.asked.fleet.serving:
-                return self.asked.survey()
-            with contextlib.closing(fleet.Fleet(self.asked.environment, notice=self.notice)) as hosts:
-                return replace(self.asked, fleet=hosts).survey()
+                return self.asked.survey(watched)
+            with contextlib.closing(self.asked.fleet.without_lock()) as hosts:
+                return replace(self.asked, fleet=hosts).survey(watched)
         except errors.OpskitError as error:
             self.notice(f"the databases could not be asked what is pending now: {error}")
             return None

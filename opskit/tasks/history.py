@@ -14,9 +14,9 @@ def runs(context: invoke.Context, env: str | None = None) -> None:  # noqa: ARG0
     from opskit.reporters import summary  # noqa: PLC0415
 
     here = root()
-    if env is not None:
-        inventory.choose(here, env, None)
     folders = journal.history(here, env)
+    if env is not None and not folders:
+        inventory.choose(here, env, None)  # a name that never was one
     answer(summary.history(folders) if folders else "there are no runs yet.")
 
 

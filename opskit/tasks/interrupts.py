@@ -31,4 +31,4 @@ class Interrupts:
         if not self.patient or self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self._say("interrupted: finishing the tenant at work, then stopping. once more leaves at once.")
+        self._say("interrupted: finishing what is at work, then stopping. once more leaves at once.")

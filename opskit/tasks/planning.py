@@ -21,7 +21,7 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
         hosts.open()
         asked = project.Project(reached, frameworks.get(reached), hosts)
         survey = asked.survey()
-        shared = survey.shared if survey else ()
+        shared = (survey.shared if survey else None) or ()
         try:
             tenants = project.select(asked.tenants(), options)
         except errors.ListingError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opskit import errors, frameworks, journal, model
+from opskit.frameworks import survey as surveys
 from opskit.reporters.text import plural, some
 from opskit.rollout import plan
 from opskit.transport import fleet
@@ -46,11 +48,15 @@ class Project:
             raise errors.ListingError(f"`{self.environment.name}` has no tenants")
         return found
 
-    def survey(self) -> model.Survey | None:
-        """What is pending; None where this framework can't be asked. Raises ListingError."""
+    def survey(self, watched: Iterable[str] = ()) -> model.Survey | None:
+        """What is pending, and which of these tenants have a connection at work in PostgreSQL.
+
+        None where this framework can't be asked. Raises ListingError.
+        """
         if self.framework.survey is None or self.framework.read_survey is None:
             return None
-        reply = self.fleet.ask(self._timed(self.framework.survey))
+        names = [self.fleet.application_name(tenant) for tenant in watched]
+        reply = self.fleet.ask(self._timed(surveys.watching(self.framework.survey, names)))
         survey: model.Survey = self._read(self.framework.read_survey, reply)
         return survey
 

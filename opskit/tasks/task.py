@@ -15,6 +15,7 @@ import invoke
 from opskit import errors, model
 
 ENV = "the environment: a file in inventories/ (default: opskit.env in invoke.yaml, else the only one there is)"
+_MONTH = 30 * 86400.0  # seconds: the most that an inventory takes, too
 FORMAT = "`table` for people, `json` for machines"
 
 
@@ -151,9 +152,12 @@ def duration(flag: str, value: str) -> float:
     from opskit import durations  # noqa: PLC0415 - start-up time
 
     try:
-        return durations.parse(value)
+        seconds = durations.parse(value)
     except errors.UsageError as error:
         raise errors.UsageError(f"--{flag}: {error}") from None
+    if seconds > _MONTH:
+        raise errors.UsageError(f"--{flag}: expected 30 days at most, found `{value}`")
+    return seconds
 
 
 def patterns(flag: str, value: str | None) -> tuple[str, ...]:

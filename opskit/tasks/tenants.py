@@ -67,7 +67,11 @@ def _state(state: model.TenantState | None) -> dict[str, object]:
 def _numbers(state: model.TenantState | None) -> list[str]:
     if state is None:
         return ["", "", "it was not asked"]
-    return [str(state.applied), str(len(state.pending)), state.error or ", ".join(state.latest)]
+    return [
+        "" if state.applied is None else str(state.applied),
+        str(len(state.pending)),
+        state.error or ", ".join(state.latest),
+    ]
 
 
 def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:

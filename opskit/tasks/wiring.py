@@ -80,25 +80,34 @@ class Record:
     def emit(self, event: model.Event) -> None:
         """Tell everybody. Raises JournalError once where something can't be written: no tenant starts after that."""
         try:
-            if not self._broken:
-                self._write(event)
-        except errors.JournalError:
-            self._broken = True
-            raise
+            self._write(event)
         finally:
             self.run.apply(event)
             self._screen(event)
 
     def _write(self, event: model.Event) -> None:
-        if not isinstance(event, model.Output | model.Waiting):
-            self.journal.append(event)
-        for log in self._logs:
-            log(event)
+        if self._broken:
+            return
+        try:
+            if not isinstance(event, model.Output | model.Waiting):
+                self.journal.append(event)
+            for log in self._logs:
+                log(event)
+        except errors.JournalError:
+            self._broken = True
+            raise
 
-    def finish(self, reason: str) -> None:
-        """Say how the run ended; a full disk must not keep the summary from the operator."""
+    def finish(self, reason: str, *, quietly: bool = False) -> None:
+        """Write down how the run ended; a full disk must not keep the summary from the operator.
+
+        `quietly` is for a run that never began: its error is the whole answer.
+        """
+        finished = model.RunFinished(datetime.now(UTC), reason, self.run.counts())
         with contextlib.suppress(errors.JournalError):
-            self.emit(model.RunFinished(datetime.now(UTC), reason, self.run.counts()))
+            self._write(finished)
+        self.run.apply(finished)
+        if not quietly:
+            self._screen(finished)
 
     def close(self) -> None:
         """Give the terminal back, whatever happened."""

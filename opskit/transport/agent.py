@@ -97,7 +97,7 @@ class Agent:
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
-        said = django.reason(self._line.stderr())
+        said = _last_words(self._line.stderr())
         code = self._line.exit(1.0)
         refusal = self._line.refusal()
         self.close()
@@ -105,7 +105,8 @@ class Agent:
             return refusal
         if code is None and not said:
             return errors.ConnectError(f"the agent did not start: {error}")
-        return errors.RemoteError(f"the agent did not start: {said or error}" + (f" (exit {code})" if code else ""))
+        ended = "" if code is None else f" (exit {code})"
+        return errors.RemoteError(f"the agent did not start: {said or 'app.python said nothing'}{ended}")
 
     # -- commands
 
@@ -307,9 +308,17 @@ class _Answer(Lines):
         return b"".join(self._pieces).decode("utf-8", "replace")
 
 
+def _last_words(stderr: str) -> str:
+    """What a message needs of a stderr: sudo says first what is wrong, everybody else last."""
+    sudo = next((line for line in stderr.splitlines() if line.startswith("sudo: ")), "")
+    return django.one_line(sudo) if sudo else django.reason(stderr)
+
+
 def _refusal(answer: Mapping[str, Any]) -> errors.OpskitError:
     if answer["why"] == "locked":
-        return errors.LockHeld(_holder(answer["holder"]))
+        orphan = answer["holder"].get("orphan")
+        hint = "it ends by itself; the next run asks the databases." if orphan else "watch it with `invoke runs`."
+        return errors.LockHeld(_holder(answer["holder"]), hint=hint)
     return errors.RemoteError(str(answer["message"]))
 
 

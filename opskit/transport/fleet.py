@@ -11,6 +11,8 @@ from typing import Any
 from opskit import errors, model
 from opskit.transport import agent, lines, local, openssh, stream
 
+_CAT = "import shutil,sys;shutil.copyfileobj(open(sys.argv[1],'rb'),sys.stdout.buffer)"
+_RECALL = 600.0  # seconds that reading a kept output may take
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
 
 
@@ -55,8 +57,15 @@ class Fleet:
         self._connector = connector
         self._timing = timing
         self._agent: agent.Agent | None = None
+        self._run = hold.run if hold else ""
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
+
+    def without_lock(self) -> Fleet:
+        """Another fleet of the same run, which may only ask."""
+        asking = Fleet(self._environment, notice=self.notice, connector=self._connector, timing=self._timing)
+        asking._run = self._run
+        return asking
 
     # -- who serves
 
@@ -83,7 +92,7 @@ class Fleet:
         except errors.LockHeld as error:
             started.close()
             held = f"another run holds `{self._environment.name}`: {error}"
-            raise errors.LockHeld(held, hint="watch it with `invoke runs`.") from None
+            raise errors.LockHeld(held, hint=error.hint) from None
         except errors.RemoteError as error:
             started.close()
             raise errors.RemoteError(f"{host.name}: {error}") from None
@@ -148,7 +157,7 @@ class Fleet:
     ) -> model.Reply:
         """Run a management command that may change something. A line that dies after it was sent is a Reply."""
         output = lines.Lines(patterns, hear)
-        request = {**self._request(command), "label": label, "env": {"PGAPPNAME": self._label(label)}}
+        request = {**self._request(command), "label": label, "env": {"PGAPPNAME": self.application_name(label)}}
         return self._alive().run(request, output)
 
     def _request(self, command: model.Command) -> dict[str, Any]:
@@ -156,14 +165,19 @@ class Fleet:
         request: dict[str, Any] = {"args": list(command.args), "timeout": command.timeout}
         if command.question:
             request["source"] = stream.source(command.question)
-            request["args"] += [self._environment.app.manage, "{}"]
+            request["args"].insert(1, self._environment.app.manage)
         return request
 
-    def _label(self, tenant: str) -> str:
+    def application_name(self, tenant: str) -> str:
         """What pg_stat_activity shows: PostgreSQL keeps 63 bytes of it, and only printable ASCII."""
-        run = self._hold.run if self._hold else ""
         shown = "".join(letter if " " < letter <= "~" else "?" for letter in tenant)
-        return f"opskit/{run}/{shown}"[:63]
+        return f"opskit/{self._run}/{shown}"[:63]
+
+    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> None:
+        """Hear all that the command of a record printed, when nobody was there to hear it."""
+        for path in record.get("outputs", [])[:1]:
+            request = {"source": _CAT, "args": [path], "timeout": _RECALL, "reads": True}
+            self._alive().run(request, lines.Lines((), hear))
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """What an earlier run left behind has been read and written down."""

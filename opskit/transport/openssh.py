@@ -31,7 +31,7 @@ class OpenSshStream(process.ProcessStream):
         if "ost key verification failed" in said or "IDENTIFICATION HAS CHANGED" in said:
             return errors.HostKeyError(
                 f"the host key of {self._where} was refused: {said}",
-                hint=f"`ssh {self._where.rpartition(' as ')[0]}` shows more.",
+                hint="the same `ssh` command, typed by hand, shows more.",
             )
         return errors.ConnectError(f"cannot connect to {self._where}: {said or 'ssh gave no reason'}")
 
