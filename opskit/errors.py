@@ -51,8 +51,12 @@ class OpskitError(Exception):
 
     def told(self, state: str = "") -> str:
         """The whole message, with the state of the world in its place."""
-        sentences = (each if each.endswith((".", "?")) else f"{each}." for each in (str(self), state) if each)
-        return " ".join((*sentences, self.hint)).rstrip()
+        return " ".join(each for each in (_sentences(str(self)), _sentences(state), self.hint) if each)
+
+
+def _sentences(text: str) -> str:
+    """Each line ends as a sentence does: an inventory's complaints have a line each."""
+    return "\n".join(line if line.endswith((".", "?")) else f"{line}." for line in text.splitlines())
 
 
 class UsageError(OpskitError):

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -71,17 +71,21 @@ def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:
 
 
 def _value(name: str, value: Any) -> Any:
-    if name == "outcome":
-        return _build(model.Outcome, {**value, "status": model.Status(value["status"])})
-    if name == "plan":
-        return _build(model.Plan, value)
-    if name == "batches":
-        return tuple(_build(model.Batch, each) for each in value)
-    if name in ("tenants", "current"):
-        return tuple(_build(model.Tenant, each) for each in value)
+    if name in _READERS:
+        return _READERS[name](value)
     if name == "pending" and isinstance(value, dict):
         return {each: None if names is None else tuple(names) for each, names in value.items()}
     return tuple(value) if isinstance(value, list) else value
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "outcome": lambda value: _build(model.Outcome, {**value, "status": model.Status(value["status"])}),
+    "plan": lambda value: _build(model.Plan, value),
+    "batches": lambda value: tuple(_build(model.Batch, each) for each in value),
+    "tenants": lambda value: tuple(_build(model.Tenant, each) for each in value),
+    "current": lambda value: tuple(_build(model.Tenant, each) for each in value),
+    "deadline": lambda value: value and datetime.fromisoformat(value),
+}
 
 
 # ---------------------------------------------------------------- writing

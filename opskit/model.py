@@ -98,7 +98,7 @@ class Controls:
     max_failures: Allowance | None = None  # None: any number
     retries: int = 0
     order: str = "listed"  # one of rollout.controls.ORDERS
-    seconds: float | None = None  # after which no tenant is started
+    deadline: datetime | None = None  # after which no tenant is started
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ class Plan:
     refused: Mapping[str, str] = field(default_factory=dict)
     stagger: float = 0.0
     retries: int = 0  # of one tenant, where its outcome is retryable
-    seconds: float | None = None  # after which no tenant is started; None is no limit
+    deadline: datetime | None = None  # after which no tenant is started; None is no limit
     expected: Mapping[str, float] = field(default_factory=dict)  # {tenant_id: seconds it took the last time}
 
 

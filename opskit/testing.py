@@ -55,7 +55,8 @@ class ScriptedFleet:
 
     `script` is {label: answer}. The label of a migration is its tenant's id; that of a question is the question's
     name (`status`), and that of another command asked its first argument (`showtenants`). `otherwise` answers
-    what has no label of its own; without it that is a LookupError, which no code of opskit catches.
+    what has no label of its own; without it that is a LookupError, which no code of opskit catches. What the
+    command of a record had printed when a run was cut off has the label `recall <its label>`.
 
     An answer's `out` is what the command prints. For a migration it arrives in small pieces and makes the
     reply's marks and tail as a real one does; to a question it is the answer, and `tail` is what stderr said.
@@ -72,6 +73,7 @@ class ScriptedFleet:
     ) -> None:
         self.commands: list[model.Command] = []  # seen so far, oldest first
         self.labels: list[str] = []  # of each command
+        self.recalled: list[Mapping[str, Any]] = []  # records whose output was asked for
         self.forgotten: list[Mapping[str, Any]] = []  # records that were read and written down
         self.connected = 0  # how often
         self.closed = False
@@ -83,12 +85,20 @@ class ScriptedFleet:
         self._host = host
         self._ready = ready or agent.Ready("/srv/acme/current", "3.11.7", "", ())
         self._serving = False
+        self._locked = True
 
     def open(self) -> agent.Ready:
         self.connected += 1
         self.host, self.ready = self._host, self._ready
         self._serving = True
         return self.ready
+
+    def without_lock(self) -> ScriptedFleet:
+        """Another one with the same script, which may only ask. What it is asked is seen in this one's lists, too."""
+        asking = ScriptedFleet(self._script, otherwise=self._otherwise, host=self._host, ready=self._ready)
+        asking.commands, asking.labels, asking.notice = self.commands, self.labels, self.notice
+        asking._locked = False
+        return asking
 
     @property
     def serving(self) -> bool:
@@ -109,10 +119,23 @@ class ScriptedFleet:
         self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear
     ) -> model.Reply:
         """The scripted answer, whose `out` is printed: its marks and its tail are those of the text."""
+        if not self._locked:
+            return model.Reply(exit=agent.NOT_STARTED, error="not started: the agent does not hold the lock")
         reply = self._answer(label, command)
         printed = lines.Lines(patterns, hear)
         _print(printed, reply.out)
         return replace(reply, marks=printed.marks, tail=printed.tail, out="")
+
+    def application_name(self, tenant: str) -> str:
+        """What PostgreSQL would show of a tenant's connection; the run is called `run`."""
+        return f"opskit/run/{tenant}"[:63]
+
+    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> None:
+        """What a record's command printed when nobody heard it is the `out` of the script's `recall <label>`."""
+        self.recalled.append(record)
+        answer = self._script.get(f"recall {record.get('label', '?')}")
+        if isinstance(answer, model.Reply):
+            _print(lines.Lines((), hear), answer.out)
 
     def forget(self, record: Mapping[str, Any]) -> None:
         self.forgotten.append(record)

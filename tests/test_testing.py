@@ -9,6 +9,7 @@ import pytest
 from opskit import errors, frameworks, model, testing
 from opskit.tasks import project
 from opskit.transport import agent
+from opskit.transport import fleet as transport_fleet
 
 PING = model.Command(("ping",))
 MARK = (re.compile("mark"),)
@@ -118,6 +119,31 @@ def test_what_is_forgotten_and_closed_is_remembered():
     assert ([{"path": "x"}], True, False) == (fleet.forgotten, fleet.closed, fleet.serving)
 
 
+def test_what_a_cut_off_run_printed_is_recalled():
+    heard = []
+    fleet = testing.ScriptedFleet({"recall acme": model.Reply(exit=0, out="one\npassword=hunter2\n")})
+    left = [{"label": "acme", "path": "r1"}, {"label": "zeta", "path": "r2"}]
+    for record in left:
+        fleet.recall(record, lambda text, _: heard.append(text))
+    assert ("one\npassword=[REDACTED]\n", left) == ("".join(heard), fleet.recalled)
+
+
+def test_without_the_lock_it_may_only_ask():
+    fleet = testing.ScriptedFleet({"status": model.Reply(exit=0, out="{}"), "acme": model.Reply(exit=0)})
+    asking = fleet.without_lock()
+    answer = asking.ask(model.Command(("x",), question="status"))
+    refused, _ = heard_by(asking, "acme")
+    assert ("{}", ["status"], False) == (answer.out, fleet.labels, fleet.serving)
+    assert model.Reply(exit=127, error="not started: the agent does not hold the lock") == refused
+
+
+@pytest.mark.parametrize("tenant", ["acme", "x" * 100])
+def test_it_names_connections_as_the_real_one_does(tenant):
+    environment = model.Environment("prod", (), model.App("/srv"), "opskit")
+    real = transport_fleet.Fleet(environment, transport_fleet.Hold("run", "deploy@ops1", ""))
+    assert real.application_name(tenant) == testing.ScriptedFleet().application_name(tenant)
+
+
 def test_a_project_can_be_asked_through_it():
     environment = model.Environment("prod", (), model.App("/srv"), "opskit", timeout=9.0)
     rows = [{"tenant_id": "acme", "name": "A", "isolation_type": "schema"}]
@@ -132,3 +158,11 @@ def test_a_project_can_be_asked_through_it():
     assert (model.Tenant("acme", "A", "schema"),) == asked.tenants()
     assert {"acme": model.TenantState(pending=("app.0001_x",))} == asked.survey().tenants
     assert [9.0, 9.0] == [command.timeout for command in fleet.commands]
+
+
+def test_a_project_tells_who_is_at_work_through_it():
+    environment = model.Environment("prod", (), model.App("/srv"), "opskit")
+    fleet = testing.ScriptedFleet({"status": model.Reply(exit=0, out='{"tenants": [], "busy": ["opskit/run/acme"]}')})
+    survey = project.Project(environment, frameworks.get(environment), fleet).survey(["acme", "zeta"])
+    assert {"busy": ["opskit/run/acme", "opskit/run/zeta"]} == json.loads(fleet.commands[0].args[1])
+    assert frozenset({fleet.application_name("acme")}) == survey.busy

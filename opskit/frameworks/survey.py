@@ -43,7 +43,7 @@ def _state(row: Any) -> tuple[str, model.TenantState]:
     name = str(row["tenant_id"])
     applied = row.get("applied")
     return name, model.TenantState(
-        applied=applied if isinstance(applied, int) else None,
+        applied=applied if isinstance(applied, int) and not row.get("error") else None,
         latest=listing.strings(row.get("latest", []), f"`{name}`.latest"),
         pending=listing.strings(row.get("pending", []), f"`{name}`.pending"),
         error=django.one_line(str(row.get("error") or "")),

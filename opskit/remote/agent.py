@@ -201,7 +201,10 @@ def birth(pid):
     except (OSError, IndexError):
         if os.path.exists("/proc/self/stat"):
             return ""
-    asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
+    try:
+        asked = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
+    except OSError:
+        return ""
     return asked.stdout.decode("ascii", "replace").strip()
 
 
@@ -344,9 +347,13 @@ class Child:
             sys.stderr.write("opskit agent: %s\n" % error)
 
     def tail(self):
-        with open(self.files[0][1], "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            return Redactor(self.secrets).feed(file.read(), last=True).decode("utf-8", "replace")
+        """The end of the output, for a message of the next run; "" where somebody took the file away."""
+        try:
+            with open(self.files[0][1], "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+                return Redactor(self.secrets).feed(file.read(), last=True).decode("utf-8", "replace")
+        except OSError:
+            return ""
 
     def close(self):
         """Write how it ended. The output stays until it is collected; a question's goes at once."""
@@ -355,7 +362,8 @@ class Child:
         if self.record_path is None:
             remove(self.record["outputs"])
         elif self.end is not None:
-            self.try_record(ended=time.time(), exit=self.end["exit"], timed_out=self.timed_out, tail=self.tail())
+            self.try_record(ended=time.time(), exit=self.end["exit"], timed_out=self.timed_out)
+            self.try_record(tail=self.tail())
 
     def discard(self):
         """It never started: leave no trace."""

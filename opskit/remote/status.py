@@ -406,7 +406,10 @@ def busy(alias: str, names: List[str]) -> Dict[str, List[str]]:
     if connection.vendor != "postgresql" or not names:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        cursor.execute(  # a pooler may keep an idle connection, and its name, for a while
+            "SELECT DISTINCT application_name FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'"
+        )
         present = {name for (name,) in cursor.fetchall()}
     return {"busy": [name for name in names if present.intersection(as_shown(name))]}
 

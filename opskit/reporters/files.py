@@ -59,24 +59,27 @@ class TenantFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: IO[str] | None = None
+        self._tenant = ""  # whose file is open
         self._failed = ""
 
     def __call__(self, event: model.Event) -> None:
         match event:
             case model.TenantStarted() if self._failed:
-                raise errors.JournalError(f"{self._folder}/tenants can't be written: {self._failed}")
+                raise errors.JournalError(self._failed)
             case model.Output(tenant, text) if text and not self._failed:
                 self._write(tenant, text)
             case model.TenantFinished():
                 self._end()
 
     def _write(self, tenant: str, text: str) -> None:
+        if self._file and self._tenant != tenant:  # what was recalled has no end of its own
+            self._end()
         try:
             if self._file is None:
-                self._file = _open(journal.tenant_file(self._folder, tenant))
+                self._file, self._tenant = _open(journal.tenant_file(self._folder, tenant)), tenant
             self._file.write(text)
         except OSError as error:
-            self._failed = str(error.strerror)
+            self._fail(error)
         except errors.JournalError as error:
             self._failed = str(error)
 
@@ -88,5 +91,8 @@ class TenantFiles:
             try:
                 self._file.close()
             except OSError as error:
-                self._failed = str(error.strerror)
+                self._fail(error)
             self._file = None
+
+    def _fail(self, error: OSError) -> None:
+        self._failed = f"{self._folder}/tenants can't be written: {error.strerror}"

@@ -39,6 +39,7 @@ class Live:
         )
         self._task = self._bar.add_task("", total=0)
         self._total = 0
+        self._done: set[str] = set()
         self._now = Text("")
         self._live = RichLive(self._view(), console=self._console, refresh_per_second=_REFRESH, transient=True)
         self._started = False
@@ -58,8 +59,9 @@ class Live:
                 self._output(tenant, text, partial)
             case model.Waiting(seconds, tenant):
                 self._show(tenant, f"starts in {durations.show(seconds)}")
-            case model.TenantFinished():
-                self._bar.advance(self._task)
+            case model.TenantFinished(_, outcome):
+                self._done.add(outcome.tenant)  # a retry is no further tenant
+                self._bar.update(self._task, completed=len(self._done))
                 self._show("", "")
             case model.RunFinished():
                 self.stop()

@@ -114,7 +114,9 @@ def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -
     rule = "only what is pending runs" if _can_be_asked(outcomes) else "everyone runs"
     again = f"`invoke migrate-all --env={environment}{' --shared' if shared_failed else ''}`"
     if by_status[model.Status.UNKNOWN]:
-        return [f"next: {again} asks the databases first; it starts nothing while a command still runs there."]
+        return [
+            f"next: {again} asks the databases first, and starts nothing while that command still runs on the host."
+        ]
     failed = [each for each in by_status[model.Status.FAILED] if each.tenant != model.SHARED.id]
     if failed:
         one = f"`invoke migrate-tenant --env={environment} --tenant-id={shlex.quote(printable(failed[0].tenant))}`"

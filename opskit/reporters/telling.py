@@ -28,6 +28,7 @@ class Teller:
         self._told: dict[str, tuple[model.Status, str]] = {}
         self._total = 0
         self._number = 0
+        self._retries = 0
 
     def tell(self, event: model.Event) -> list[Line]:
         """The lines that an event is worth, oldest first."""
@@ -45,13 +46,15 @@ class Teller:
         return []
 
     def _started(self, event: model.TenantStarted) -> Line:
-        self._number += 1
+        self._number += event.attempt == 1
+        again = f", attempt {event.attempt}" if event.attempt > 1 else ""
         todo = "" if event.pending is None else f" ({len(event.pending)} pending)"
-        return Line(event.at, "INFO", event.tenant, f"migrating, {self._number} of {self._total}{todo}")
+        return Line(event.at, "INFO", event.tenant, f"migrating, {self._number} of {self._total}{again}{todo}")
 
     def _plan(self, at: datetime, plan: model.Plan) -> list[Line]:
         tenants = [tenant for batch in plan.batches for tenant in batch.tenants]
         self._total += len(tenants)
+        self._retries = plan.retries
         lines = [Line(at, "ERROR", name, f"{why} (no command was sent)") for name, why in plan.refused.items()]
         if tenants != [model.SHARED]:
             text = f"{plural(len(tenants), 'tenant')} to migrate, {len(plan.current)} with nothing pending"
@@ -63,13 +66,16 @@ class Teller:
         if outcome.status is model.Status.MIGRATED:
             applied = plural(len(outcome.applied), "migration") if outcome.applied else "no migrations reported"
             return Line(at, "INFO", outcome.tenant, f"finished: {applied}, {durations.show(outcome.seconds)}")
-        return self._bad(at, outcome)
+        line = self._bad(at, outcome)
+        if outcome.retryable and 0 < outcome.attempt <= self._retries:
+            return replace(line, level="WARNING", text=f"{line.text}; it is tried again")
+        return line
 
     def _verified(self, at: datetime, outcome: model.Outcome) -> list[Line]:
         news = (outcome.status, outcome.error)
         if self._told.get(outcome.tenant) == news or outcome.status not in _BAD:
             return []
-        before = self._told.get(outcome.tenant, news)[0]
+        before, _ = self._told.get(outcome.tenant, (None, ""))
         self._told[outcome.tenant] = news
         line = self._bad(at, outcome)
         return [line if before is not outcome.status else replace(line, level="WARNING")]  # one ERROR line a failure
@@ -85,7 +91,8 @@ def _of_the_run(event: model.RunStarted | model.Notice | model.RunFinished) -> L
         return Line(event.at, "INFO", "", text)
     if isinstance(event, model.Notice):
         return Line(event.at, "WARNING", "", event.text)
-    level = "INFO" if event.reason in (step.DONE, step.INTERRUPTED) else "ERROR"
+    began = any(event.counts.values())  # what failed then has an ERROR line of its own
+    level = "INFO" if event.reason in (step.DONE, step.INTERRUPTED) else "WARNING" if began else "ERROR"
     return Line(event.at, level, "", f"run ended: {event.reason}: {counted(event.counts)}")
 
 

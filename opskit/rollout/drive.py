@@ -44,11 +44,11 @@ def drive(
 ) -> str:
     """Roll the plan out and return why it ended. Every start is told before it happens."""
     progress = step.Progress()
-    began, ended = clock.monotonic(), None
+    ended: float | None = None
     while True:
         now = clock.monotonic()
         idle = None if ended is None else now - ended
-        left = None if plan.seconds is None else plan.seconds - (now - began)
+        left = None if plan.deadline is None else (plan.deadline - clock.now()).total_seconds()
         match step.next_step(plan, progress, idle, interrupted(), left):
             case step.Stop(reason):
                 return reason

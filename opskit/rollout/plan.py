@@ -41,8 +41,8 @@ def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: 
             missed.append(pattern)
     if missed:
         raise errors.UsageError(
-            f"{flag}: nothing matches {', '.join(f'`{each}`' for each in missed)} among {len(ids)} tenants. "
-            "`invoke show-tenants` lists them."
+            f"{flag}: nothing matches {', '.join(f'`{each}`' for each in missed)} among {len(ids)} tenants",
+            hint="`invoke show-tenants` lists them.",
         )
     return found
 
@@ -54,35 +54,46 @@ def make_plan(
     *,
     everything: bool = False,
     expected: Mapping[str, float] = _NO_HISTORY,
+    listed: tuple[model.Tenant, ...] = (),
 ) -> model.Plan:
     """The tenants that need a command: the canary as a batch that allows no failure, then the others.
 
     A tenant with nothing pending is current and gets none, unless `everything`. One whose state could not
     be asked, or was not told, is refused. Without a survey (a framework that can't be asked) everyone gets
-    a command. Raises UsageError for a canary that matches nobody.
+    a command. The canary's patterns are held against all that are `listed`, the selected ones or more.
+    Raises UsageError for a canary that matches nobody, CannotStart for one that must not be migrated.
     """
     states = {tenant.id: survey.tenants.get(tenant.id) if survey else None for tenant in tenants}
     refused = {name: _refusal(state) for name, state in states.items() if survey and (state is None or state.error)}
     current = tuple(tenant for tenant in tenants if not everything and _is_current(states[tenant.id]))
     done = {tenant.id for tenant in current} | set(refused)
     todo = tuple(tenant for tenant in tenants if tenant.id not in done)
+    first = _canaries(listed or tenants, todo, how.canary)
+    _refuse_canaries(first, refused)
     return model.Plan(
-        batches=_batches(controls.ordered(todo, how.order, expected), _canaries(tenants, todo, how.canary), how),
+        batches=_batches(controls.ordered(todo, how.order, expected), first, how),
         pending={name: state.pending if state else None for name, state in states.items()},
         current=current,
         refused=refused,
         stagger=how.stagger,
         retries=how.retries,
-        seconds=how.seconds,
+        deadline=how.deadline,
         expected=expected,
     )
 
 
-def _canaries(tenants: tuple[model.Tenant, ...], todo: tuple[model.Tenant, ...], canary: model.Canary) -> set[str]:
-    """The ids that go first. Those that match and have nothing pending tell nothing, and are left out."""
+def _canaries(listed: tuple[model.Tenant, ...], todo: tuple[model.Tenant, ...], canary: model.Canary) -> set[str]:
+    """The ids that go first. Those that match and have nothing pending tell nothing: no batch will have them."""
     if canary.patterns:
-        return _matching(tenants, canary.patterns, "--canary") & {tenant.id for tenant in todo}
+        return _matching(listed, canary.patterns, "--canary")
     return {tenant.id for tenant in todo[: canary.count]}
+
+
+def _refuse_canaries(first: set[str], refused: Mapping[str, str]) -> None:
+    """A canary that can't be migrated has failed already."""
+    for name in refused:
+        if name in first:
+            raise errors.CannotStart(f"the canary `{name}` can't be migrated: {refused[name]}")
 
 
 def _batches(todo: tuple[model.Tenant, ...], first: set[str], how: model.Controls) -> tuple[model.Batch, ...]:

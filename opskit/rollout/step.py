@@ -73,9 +73,9 @@ def stopped(plan: model.Plan, progress: Progress) -> str:
     if progress.unknown:
         return f"nobody knows how `{progress.unknown}` ended"
     limit = plan.batches[progress.batch].max_failures if progress.batch < len(plan.batches) else None
-    if limit is not None and progress.failures > limit:
-        return f"{progress.failures} failed, {limit} allowed"
-    return ""
+    last = progress.batch == len(plan.batches) - 1
+    failures = progress.failures + (len(plan.refused) if last else 0)  # who was refused has failed, too
+    return f"{failures} failed, {limit} allowed" if limit is not None and failures > limit else ""
 
 
 def next_step(

@@ -68,10 +68,17 @@ class _Rollout:
         self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
             raise error
-        show_summary(self.record.run, self.record.folder, self.asked.environment.name, as_json=self.options.json)
+        self._summarise()
         if error and not isinstance(error, errors.Interrupted):
             complain(error.told("the run stopped there."))
         return self.record.run.exit_code() or (_NOT_ALL if error else 0)
+
+    def _summarise(self) -> None:
+        """Say how it ended; an answer that can't be written must not hide how the run went."""
+        try:
+            show_summary(self.record.run, self.record.folder, self.asked.environment.name, as_json=self.options.json)
+        except errors.OpskitError as error:
+            complain(error.told("`invoke show-run` says it again."))
 
     def _through(self) -> tuple[str, errors.OpskitError | None]:
         """Why the rollout ended, and the error that ended it early."""
@@ -101,8 +108,8 @@ class _Rollout:
         )
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
-            hosts.recall(left, functools.partial(self._hear, str(left.get("label", "?"))))
-            hosts.forget(left)
+            if hosts.recall(left, functools.partial(self._hear, str(left.get("label", "?")))):
+                hosts.forget(left)
 
     def _hear(self, tenant: str, text: str, partial: str) -> None:
         self.record.emit(model.Output(tenant, text, partial))
@@ -123,6 +130,7 @@ class _Rollout:
             self.asked.environment.rollout,
             everything=self.options.everything,
             expected=project.history(self.asked.environment),
+            listed=tenants,
         )
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
@@ -172,7 +180,10 @@ class _Rollout:
             )
         sys.stderr.write(f"{what} {environment.name}? [y/N] ")
         sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        said = sys.stdin.readline()
+        if not said.endswith("\n"):  # Ctrl-D leaves the cursor where it is
+            sys.stderr.write("\n")
+        if said.strip().lower() not in ("y", "yes"):
             raise errors.Declined("the answer was not yes")
 
     # -- the tenants

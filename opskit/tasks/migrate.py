@@ -7,7 +7,7 @@ from typing import Any
 
 import invoke
 
-from opskit import errors
+from opskit import errors, model
 from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, patterns, task
 
 _COMMON = {
@@ -127,7 +127,8 @@ def migrate_tenant(
         **_common(yes, format, log_file, v),
     )
     limits = _limits(timeout)
-    chosen = replace(environment(context, env), **limits)
+    chosen = environment(context, env)
+    chosen = replace(chosen, rollout=replace(chosen.rollout, canary=model.Canary()), **limits)  # it is one tenant
     if context.config.run.dry:
         return planning.show_plan(chosen, options)
     return flow.migrate(chosen, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from opskit import errors
@@ -30,17 +30,18 @@ def changes(
         "max_failures": _parsed("max-failures", max_failures, controls.parse_allowance),
         "retries": _parsed("retries", retries, controls.parse_retries),
         "order": _parsed("order", order, lambda text: one_of("order", text, controls.ORDERS)),
-        "seconds": _seconds(until, max_duration),
+        "deadline": _deadline(until, max_duration),
     }
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _seconds(until: str | None, max_duration: str | None) -> float | None:
-    if max_duration is not None:
-        return duration("max-duration", max_duration)
+def _deadline(until: str | None, max_duration: str | None) -> datetime | None:
+    """When the run must start nothing more; time passes from when the command was typed."""
     here = datetime.now().astimezone()  # the operator's own clock is what `06:00` is read on
     seconds: float | None = _parsed("until", until, lambda text: controls.seconds_until(text, here))
-    return seconds
+    if max_duration is not None:
+        seconds = duration("max-duration", max_duration)
+    return None if seconds is None else here + timedelta(seconds=seconds)
 
 
 def _parsed(flag: str, text: str | None, parse: Callable[[str], Any]) -> Any:

@@ -23,19 +23,31 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
         survey = asked.survey()
         shared = (survey.shared if survey else None) or ()
         try:
-            tenants = project.select(asked.tenants(), options)
+            listed = asked.tenants()
+            tenants = project.select(listed, options)
         except errors.ListingError:
             if not shared:  # where the tenant table itself is pending, the listing can't work yet
                 raise
-            tenants = ()
+            listed = tenants = ()
         made = plan.make_plan(
             tenants,
             survey,
             environment.rollout,
             everything=options.everything,
             expected=project.history(environment),
+            listed=listed,
         )
-    answer(_plan_json(environment, made, shared) if options.json else _plan_table(environment, made, shared, options))
+        unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None
+
+    if options.json:
+        answer(_plan_json(environment, made, shared))
+    else:
+        unseen = ["the shared database is migrated first: nobody can say what is pending there."]
+        answer(
+            "\n".join(
+                (unseen if unasked and options.shared else []) + [_plan_table(environment, made, shared, options)]
+            )
+        )
     return 0
 
 
@@ -61,8 +73,11 @@ def _plan_table(
         parts.append(f"the shared database {first}: {some(shared)}")
     if any(pending is None for pending in made.pending.values()):
         parts.append("this framework can't be asked what is pending: every tenant gets the command, unverified.")
+    if len(made.batches) > 1:
+        canary = tuple(tenant.id for tenant in made.batches[0].tenants)
+        parts.append(f"the canary goes first, and a failure there stops the run: {some(canary)}")
     total = plural(len(made.pending), "tenant")
-    parts.append(f"{len(ids)} of {total} would be migrated; {len(made.current)} have nothing pending.")
+    parts.append(f"{len(ids)} of {total} would be migrated, {len(made.current)} with nothing pending.")
     parts.append(f"next: `{_next(environment, options, bool(shared))}`")
     return "\n".join(parts)
 

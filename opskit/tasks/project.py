@@ -92,6 +92,6 @@ def shared_refusal(environment: model.Environment, pending: tuple[str, ...]) -> 
 def history(environment: model.Environment) -> dict[str, float]:
     """{tenant_id: seconds} of the last runs, where the rollout's controls ask for it."""
     how = environment.rollout
-    if how.seconds is None and how.order in ("listed", "name"):
+    if how.deadline is None and how.order in ("listed", "name"):
         return {}
     return journal.durations(Path(environment.root), environment.name)

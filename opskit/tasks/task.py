@@ -143,7 +143,8 @@ def root() -> Path:
 def one_of(flag: str, value: str, allowed: tuple[str, ...]) -> str:
     """`value` of a flag, which must be one of `allowed`. Raises UsageError."""
     if value not in allowed:
-        raise errors.UsageError(f"--{flag}: expected {' or '.join(f'`{each}`' for each in allowed)}, found `{value}`")
+        *first, last = (f"`{each}`" for each in allowed)
+        raise errors.UsageError(f"--{flag}: expected {', '.join(first)} or {last}, found `{value}`")
     return value
 
 
@@ -180,7 +181,7 @@ def _of_file(flag: str, path: str) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
         raise errors.UsageError(f"--{flag}: `@{path}` can't be read: {why}") from None
-    found = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    found = tuple(line for line in map(str.strip, lines) if line and not line.startswith("#"))
     if not found:
         raise errors.UsageError(f"--{flag}: `@{path}` names nobody")
     return found

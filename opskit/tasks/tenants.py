@@ -58,7 +58,7 @@ def _state(state: model.TenantState | None) -> dict[str, object]:
         return {"applied": None, "pending": None, "latest": [], "error": "it was not asked"}
     return {
         "applied": state.applied,
-        "pending": len(state.pending),
+        "pending": None if state.error else len(state.pending),
         "latest": list(state.latest),
         "error": state.error,
     }

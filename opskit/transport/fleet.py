@@ -11,7 +11,9 @@ from typing import Any
 from opskit import errors, model
 from opskit.transport import agent, lines, local, openssh, stream
 
-_CAT = "import shutil,sys;shutil.copyfileobj(open(sys.argv[1],'rb'),sys.stdout.buffer)"
+_CAT = (  # a file that somebody took away has nothing to say
+    "import os,shutil,sys\nif os.path.exists(sys.argv[1]): shutil.copyfileobj(open(sys.argv[1],'rb'),sys.stdout.buffer)"
+)
 _RECALL = 600.0  # seconds that reading a kept output may take
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
 
@@ -173,11 +175,13 @@ class Fleet:
         shown = "".join(letter if " " < letter <= "~" else "?" for letter in tenant)
         return f"opskit/{self._run}/{shown}"[:63]
 
-    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> None:
-        """Hear all that the command of a record printed, when nobody was there to hear it."""
+    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> bool:
+        """Hear all that the command of a record printed, when nobody was there to hear it. Whether that worked."""
         for path in record.get("outputs", [])[:1]:
             request = {"source": _CAT, "args": [path], "timeout": _RECALL, "reads": True}
-            self._alive().run(request, lines.Lines((), hear))
+            if self._alive().run(request, lines.Lines((), hear)).exit != 0:
+                return False
+        return True
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """What an earlier run left behind has been read and written down."""

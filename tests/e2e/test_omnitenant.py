@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import omnitenant
@@ -261,6 +262,12 @@ def test_a_killed_controller_leaves_its_tenant_to_its_end_and_the_next_run_hears
     assert SLOW not in project.history("s02")  # the agent started nothing more
     history = operator.types("runs", "--env=prod").stdout
     assert "no end recorded: it still runs, or was killed" in history
+    recalled = {path: text for path, text in operator.files().items() if "/tenants/s01-" in path}
+    cut_off, told = sorted(recalled)
+    assert f"Applying {SLOW}..." not in recalled[cut_off]  # nobody was there to hear the end of it
+    assert f"  Applying {SLOW}... OK\n" in recalled[told]
+    assert "Migrations completed successfully for tenant 's01'" in recalled[told]
+    assert [path.name for path in (slow / "state").iterdir() if path.suffix in (".json", ".out")] == []
     rest = operator.json("migrate-all", "--env=prod")
     assert by_status(rest) == {"current": ["s01"], "migrated": ["s02"]}
 
@@ -303,6 +310,124 @@ def test_the_first_ctrl_c_finishes_the_tenant_and_starts_no_more(project, operat
     out, _ = process.communicate(timeout=PATIENCE)
     assert (process.returncode, by_status(json.loads(out))) == (130, {"migrated": ["s01"], "skipped": ["s02"]})
     assert [SLOW in project.history(name) for name in ("s01", "s02")] == [True, False]
+
+
+# ---------------------------------------------------------------- locks, and backends that outlive their clients
+
+MEMBERS = '"s01".members_member'
+LOCKED = f"LOCK TABLE {MEMBERS} IN ACCESS EXCLUSIVE MODE"
+
+
+@pytest.fixture
+def contended(project, operator):
+    """Two tenants with a migration pending, and a connection that holds a lock on the first one's table."""
+    project.create_tenants(schemas=2)
+    change_env(operator, PGOPTIONS="-c lock_timeout=500ms")
+    with project.postgres.connect(project.database) as other:
+        other.autocommit = False
+        other.execute(LOCKED)
+        yield other
+
+
+def change_env(operator, **env: str) -> None:
+    inventory = operator.folder / "inventories" / "prod.yaml"
+    content = json.loads(inventory.read_text())
+    content["app"]["env"] |= env
+    inventory.write_text(json.dumps(content))
+
+
+def events(operator, kind: str) -> list[dict]:
+    """The newest run's events of one kind, as far as they are written."""
+    runs = sorted((operator.folder / ".opskit" / "runs").glob("*/journal.jsonl"))
+    lines = runs[-1].read_text().splitlines(keepends=True) if runs else []
+    found = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [event for event in found if event["event"] == kind]
+
+
+def finished(operator) -> list[tuple[str, str, int]]:
+    outcomes = [event["outcome"] for event in events(operator, "TenantFinished")]
+    return [(each["tenant"], each["status"], each["attempt"]) for each in outcomes]
+
+
+def test_a_tenant_that_failed_of_a_lock_is_migrated_at_the_second_try(project, operator, contended):
+    added = project.add_migration()
+    process = operator.start("migrate-all", "--env=prod", "--retries=2", "--format=json")
+    eventually(lambda: ("s01", "failed", 1) in finished(operator))
+    contended.rollback()
+    out, err = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 0, err
+    assert {
+        each["tenant_id"]: (each["status"], each["attempt"], each["applied"], each["verified"])
+        for each in json.loads(out)["outcomes"]
+    } == {"s01": ("migrated", 2, [added], True), "s02": ("migrated", 1, [added], True)}
+    # at the back of the queue, after a pause
+    assert finished(operator) == [("s01", "failed", 1), ("s02", "migrated", 1), ("s01", "migrated", 2)]
+    ended, again = events(operator, "TenantFinished")[1]["at"], events(operator, "TenantStarted")[2]["at"]
+    assert 5 <= (datetime.fromisoformat(again) - datetime.fromisoformat(ended)).total_seconds() < 30
+
+
+def test_without_retries_a_lock_is_a_failure_with_postgresqls_own_sentence(project, operator, contended):
+    project.add_migration()
+
+    report = operator.json("migrate-all", "--env=prod", code=5)
+
+    assert by_status(report) == {"failed": ["s01"], "migrated": ["s02"]}
+    (failed,) = [each for each in report["outcomes"] if each["status"] == "failed"]
+    assert failed["error"].startswith("canceling statement due to lock timeout")
+    assert failed["attempt"] == 1
+    assert [event["outcome"]["retryable"] for event in events(operator, "TenantFinished")] == [True, False]
+
+
+def test_a_lock_that_is_never_let_go_of_uses_the_tries_up(project, operator, contended):
+    project.add_migration()
+
+    report = operator.json("migrate-all", "--env=prod", "--retries=1", "--tenants=s01", "--fail-fast", code=5)
+
+    assert by_status(report) == {"failed": ["s01"]}
+    assert finished(operator) == [("s01", "failed", 1), ("s01", "failed", 2)]
+
+
+SLEEPING = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("members", "0003_member_joined")]
+    operations = [migrations.RunSQL("SELECT pg_sleep(300)")]
+"""
+
+
+def test_a_timed_out_migration_whose_backend_goes_on_is_unknown(project, operator):
+    project.create_tenants(schemas=1)
+    (project.folder / "members" / "migrations" / "0004_sleep.py").write_text(SLEEPING)
+    change_env(operator, PGOPTIONS="-c client_connection_check_interval=0")
+    backends = "FROM pg_stat_activity WHERE application_name LIKE 'opskit/%%/s01'"
+
+    report = operator.json("migrate-all", "--env=prod", "--timeout=5", code=6)
+    alive = project.execute(f"SELECT state {backends}")
+    project.execute(f"SELECT pg_terminate_backend(pid) {backends}")
+
+    (unknown,) = report["outcomes"]
+    assert (unknown["status"], alive) == ("unknown", [("active",)])
+    assert unknown["error"].startswith("timed out after 5.")
+    assert unknown["error"].endswith("; its connection is still at work in PostgreSQL, and may yet commit")
+    # the run's own record says it, too
+    log = next(text for path, text in operator.files().items() if path.endswith("/run.log"))
+    assert " ERROR tenant=s01 unknown after 5." in log
+
+
+def test_a_plan_leaves_no_trace_on_the_host(project, operator, tmp_path):
+    project.create_tenants(schemas=1)
+    project.add_migration()
+
+    planned = operator.types("migrate-all", "--env=prod", "--plan")
+    listed = operator.types("show-tenants", "--env=prod", "--status")
+
+    assert (planned.returncode, listed.returncode) == (0, 0)
+    assert "1 of 1 tenant would be migrated; 0 have nothing pending." in planned.stdout
+    assert not (tmp_path / "state").exists()
+    assert operator.files() == {}
 
 
 def read_until(process: subprocess.Popen, word: str) -> str:

@@ -73,7 +73,9 @@ SAID = [
     ("silence is no success", spec(), ended(""), FAILED, "it exited 0 without printing its success pattern `^all good$`"),
     ("a failure outranks a success", spec(failure=r"ERROR \d+"), ended("ERROR 42 in x\nall good\n"), FAILED, "it printed `ERROR 42`"),
     ("no failure, and a success", spec(failure="ERROR"), ended("all good\n"), MIGRATED, ""),
-    ("an exit code outranks a success", spec(), ended("all good\n", exit=2), FAILED, "all good"),
+    ("an exit code outranks a success", spec(), ended("all good\n", exit=2), FAILED, "it exited 2, and said last: all good"),
+    ("an exit code after an exception tells the exception", spec(), ended("ValueError: no\nall good\n", exit=2), FAILED, "ValueError: no"),
+    ("an exit code without a word says so", spec(), ended("", exit=2), FAILED, "it exited 2, and said last: nothing"),
     ("a lost connection is unknown", spec(), ended("all good\n", exit=None, error="lost app1"), UNKNOWN, "lost app1"),
     ("a timeout is a failure", spec(), ended("all good\n", exit=-15, timed_out=True, seconds=1.0), FAILED, "timed out after 1.0 s: its processes were ended"),
     ("credentials in the failure are not told", spec(failure="ERROR.*"), ended("ERROR password=hunter2\nall good\n"), FAILED, "it printed `ERROR password=[REDACTED]"),
@@ -131,10 +133,10 @@ def test_a_listing_that_timed_out_says_so():
     assert "`manage.py tenants --json` failed: it timed out" == str(raised.value)
 
 
-def test_what_is_pending_is_read():
+def test_what_is_pending_is_read_and_of_the_shared_database_nobody_can_say():
     out = 'loading\n{"acme": ["app.0001_x", "app.0002_y"], "zeta": []}\n'
     expected = model.Survey(
-        shared=(),
+        shared=None,
         tenants={"acme": model.TenantState(pending=("app.0001_x", "app.0002_y")), "zeta": model.TenantState()},
     )
     assert expected == custom.read_pending(model.Reply(exit=0, out=out))

@@ -62,6 +62,20 @@ def test_the_reason_is_one_line(tail, expected):
     assert expected == django.reason(tail)
 
 
+RAISED = [
+    ("", ""),
+    ("one\ntwo\n", ""),
+    ("note: OK\n", ""),
+    (TRACEBACK, 'ProgrammingError: column "phone" already exists'),
+    ("ValueError: one\nKeyError: two\nbye\n", "KeyError: two"),
+]
+
+
+@pytest.mark.parametrize(("tail", "expected"), RAISED)
+def test_an_exception_is_the_last_one_and_nothing_that_was_only_said(tail, expected):
+    assert expected == django.exception(tail)
+
+
 def test_a_long_reason_is_cut_and_shows_it():
     cut = django.reason(f"ValueError: {'x' * 1000}")
     assert (500, "ValueError: xxx", "x…") == (len(cut), cut[:15], cut[-2:])
@@ -80,7 +94,11 @@ ENDS = [
     (model.Reply(exit=127, error="not started: x"), model.Status.FAILED, "not started: x"),
     (model.Reply(exit=-9), model.Status.FAILED, "ended by signal 9: "),
     (model.Reply(exit=1, tail="CommandError: no\n"), model.Status.FAILED, "CommandError: no"),
-    (model.Reply(exit=1), model.Status.FAILED, "it exited 1 and said nothing"),
+    (model.Reply(exit=1), model.Status.FAILED, "it exited 1, and said last: nothing"),
+    (model.Reply(exit=1, tail="\n \n"), model.Status.FAILED, "it exited 1, and said last: nothing"),
+    (model.Reply(exit=2, tail="usage: x\nx: error: no such option\n\n"), model.Status.FAILED, "it exited 2, and said last: x: error: no such option"),
+    (model.Reply(exit=2, tail=TRACEBACK), model.Status.FAILED, 'ProgrammingError: column "phone" already exists'),
+    (model.Reply(exit=1, tail="password=hunter2\n"), model.Status.FAILED, "it exited 1, and said last: password=[REDACTED]"),
 ]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def test_the_commands_are_those_that_it_takes():
         model.Tenant("s02"), target
     ).args
     assert ("migrate", "--noinput") == FRAMEWORK.shared.args
-    assert model.Command(args=("omnitenant",), question="status") == FRAMEWORK.survey
+    assert model.Command(args=("omnitenant", "{}"), question="status") == FRAMEWORK.survey
 
 
 def test_an_id_that_starts_with_a_dash_stays_inside_its_option():
@@ -136,7 +136,7 @@ OUTCOMES = [
         "migratetenant-bad-option",
         "s01",
         FAILED,
-        "manage.py migratetenant: error: unrecognized arguments: --no-input",
+        "it exited 2, and said last: manage.py migratetenant: error: unrecognized arguments: --no-input",
         (),
     ),
     (
@@ -242,8 +242,15 @@ ENDS = [
         FAILED,
         "not started: no such file",
     ),
-    ("an exit code outranks the success sentence", SUCCESS, 3, {}, FAILED, SUCCESS.strip()),
-    ("an exit code without a word says so", "", 3, {}, FAILED, "it exited 3 and said nothing"),
+    (
+        "an exit code outranks the success sentence",
+        SUCCESS,
+        3,
+        {},
+        FAILED,
+        f"it exited 3, and said last: {SUCCESS.strip()}",
+    ),
+    ("an exit code without a word says so", "", 3, {}, FAILED, "it exited 3, and said last: nothing"),
 ]
 
 

@@ -29,7 +29,7 @@ def test_the_commands_are_those_that_the_app_takes():
     assert ("showtenants", "--format=json") == FRAMEWORK.list.args
     expected = ("migratetenant", "--tenant-id=-x y", "--format=jsonl", "members", "0004")
     assert expected == FRAMEWORK.migrate(model.Tenant("-x y"), Target("members", "0004")).args
-    assert model.Command(args=("opskit",), question="status") == FRAMEWORK.survey
+    assert model.Command(args=("opskit", "{}"), question="status") == FRAMEWORK.survey
 
 
 APPLYING = "  Applying app.0001_x... OK\n"

@@ -33,7 +33,7 @@ def test_a_whole_answer():
         shared=("app.0001_x",),
         tenants={
             "acme": model.TenantState(applied=2, latest=("a.1", "a.2"), pending=("a.3",)),
-            "zeta": model.TenantState(applied=2, latest=("a.1", "a.2"), error="no such database"),
+            "zeta": model.TenantState(latest=("a.1", "a.2"), error="no such database"),
         },
     )
     assert expected == read(content)
@@ -59,7 +59,7 @@ def test_a_shared_database_of_which_nothing_is_said_has_nothing_pending():
 
 @pytest.mark.parametrize("applied", [None, "many", "12", [], {}, 1.5, float("inf"), float("nan")])
 def test_a_count_that_is_no_whole_number_is_none_at_all(applied):
-    assert 0 == read({"tenants": [row(applied=applied)]}).tenants["acme"].applied
+    assert None is read({"tenants": [row(applied=applied)]}).tenants["acme"].applied
 
 
 def test_an_error_is_one_line_without_credentials():
@@ -77,6 +77,7 @@ REFUSED = [
     ({"tenants": [row(pending=None)]}, "expected a list of texts at `acme`.pending, found null"),
     ({"tenants": [row(latest=[1])]}, "expected a list of texts at `acme`.latest, found a list"),
     ({"shared": {"pending": 3}, "tenants": []}, "expected a list of texts at shared.pending, found a number"),
+    ({"tenants": [], "busy": "opskit/run/a"}, "expected a list of texts at busy, found a text"),
     ({"tenants": [], "listing_error": "E:\nno table"}, "the tenants can't be read: E: no table"),
     ("", "it is not JSON: it is empty"),
 ]
@@ -99,5 +100,28 @@ def test_a_question_that_failed_says_why():
     assert expected == str(raised.value)
 
 
-def test_the_question_names_the_framework():
-    assert model.Command(args=("omnitenant",), question="status") == survey.command("omnitenant")
+def test_the_question_names_the_framework_and_asks_for_nothing_more():
+    assert model.Command(args=("omnitenant", "{}"), question="status") == survey.command("omnitenant")
+
+
+def test_the_question_may_ask_which_connections_are_at_work():
+    asked = survey.watching(survey.command("omnitenant"), (name for name in ("opskit/run/a", "it's \u2713")))
+    assert (("omnitenant", "status"), {"busy": ["opskit/run/a", "it's \u2713"]}) == (
+        (asked.args[0], asked.question),
+        json.loads(asked.args[1]),
+    )
+    assert 2 == len(asked.args)
+
+
+def test_another_question_is_left_as_it_is():
+    asked = model.Command(args=("pending", "--json"), timeout=3.0)
+    assert asked == survey.watching(asked, ["opskit/run/a"])
+
+
+def test_those_at_work_are_told():
+    found = read({"tenants": [row()], "busy": ["opskit/run/acme", "opskit/run/acme", "opskit/run/b"]})
+    assert frozenset({"opskit/run/acme", "opskit/run/b"}) == found.busy
+
+
+def test_where_nothing_is_said_of_it_nobody_is_at_work():
+    assert frozenset() == read({"tenants": [row()]}).busy

@@ -1,5 +1,6 @@
 """What the agent is made of, where it needs no process."""
 
+import json
 import os
 import stat
 import subprocess
@@ -61,13 +62,43 @@ SECRETS = [
     ({"A": "short", "B": "much longer"}, ["A", "B"], [b"much longer", b"short"]),
     ({"A": "postgres://acme:hunter2@db/x"}, ["A"], [b"postgres://acme:hunter2@db/x", b"hunter2"]),
     ({"A": "redis://:hunter2@cache"}, ["A"], [b"redis://:hunter2@cache", b"hunter2"]),
-    ({"A": "caf\u00e9\udcff"}, ["A"], [b"caf\xc3\xa9\xff"]),
-]
+    ({"A": "caf\u00e9\udcff"}, ["A"], [b"caf\\u00e9\\udcff", b"caf\xc3\xa9\\udcff", b"caf\xc3\xa9\xff"]),
+    ({"A": "p%40ss%2Fword"}, ["A"], [b"p%40ss%2Fword", b"p@ss/word"]),
+    ({"A": "postgres://acme:p%40ss@db/x"}, ["A"], [b"postgres://acme:p%40ss@db/x", b"postgres://acme:p@ss@db/x", b"p%40ss", b"p@ss"]),
+    ({"A": 'quo"te'}, ["A"], [b'quo\\"te', b'quo"te']),
+    ({"A": "back\\slash"}, ["A"], [b"back\\\\slash", b"back\\slash"]),
+    ({"A": "long line\nb\neight888"}, ["A"], [b"long line\\nb\\neight888", b"long line\nb\neight888", b"long line", b"eight888"]),
+    ({"A": "abc%"}, ["A"], [b"abc%"]),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("env", "keys", "expected"), SECRETS)
 def test_secrets_are_the_values_and_the_passwords_in_their_urls_longest_first(env, keys, expected):
     assert expected == agent.secret_values(env, keys)
+
+
+def test_a_secret_is_removed_in_whatever_way_a_program_prints_it():
+    key = "-----BEGIN KEY-----\nMIIBVgIBADAN\n-----END KEY-----\n"
+    url = "postgres://acme:p%40ss'w@db/x"
+    secrets = agent.secret_values({"KEY": key, "URL": url}, ["KEY", "URL"])
+    printed = "\n".join(
+        [
+            key,
+            repr(key),
+            json.dumps({"key": key}),
+            "x MIIBVgIBADAN x",
+            url,
+            "connecting with p@ss'w",
+            repr({"p": "p@ss'w"}),
+        ]
+    )
+    seen = agent.Redactor(secrets).feed(printed.encode(), last=True).decode()
+    assert [] == [word for word in ("MIIB", "p%40", "p@ss", "BEGIN") if word in seen]
+    assert "connecting with [REDACTED]" in seen
+
+
+def test_short_lines_of_a_secret_are_no_secrets_of_their_own():
+    assert "{" not in agent.appearances('{\n"a": 1\n}')
 
 
 def test_names_that_mean_a_secret_are_known():

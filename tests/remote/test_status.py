@@ -436,16 +436,19 @@ def test_busy_names_those_that_are_connected(project):
     with contextlib.ExitStack() as stack:
         for name in names[:3]:
             stack.enter_context(named_connection(project, name))
+        stack.enter_context(named_connection(project, names[3], at_work=False))
         assert answer(project, {"busy": names})["busy"] == names[:3]
         assert answer(project, {"busy": ["opskit/r1/idle"]})["busy"] == []
 
 
 @contextlib.contextmanager
-def named_connection(project, name):
+def named_connection(project, name, at_work=True):
     server = project.postgres
     with psycopg.connect(
         host=server.host, port=server.port, user=server.user, password=server.password, application_name=name
     ) as connection:
+        if at_work:
+            connection.execute("SELECT 1")  # a transaction is open: it may yet commit
         yield connection
 
 

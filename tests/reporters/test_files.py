@@ -162,18 +162,44 @@ def test_a_second_attempt_goes_on_in_the_same_file(tmp_path):
 
 def test_files_are_their_owners_alone(tmp_path):
     keep = files.TenantFiles(folder(tmp_path))
-    keep(started("a"))
-    keep(finished("a", MIGRATED))
+    for event in (started("a"), model.Output("a", "one\n"), finished("a", MIGRATED)):
+        keep(event)
     logged(tmp_path / "run.log", model.Notice(AT, "x"))
     paths = (journal.tenant_file(tmp_path, "a"), tmp_path / "run.log")
     assert [0o600, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in paths]
 
 
-def test_output_without_a_tenant_at_work_goes_nowhere(tmp_path):
+def test_who_prints_nothing_has_no_file(tmp_path):
     keep = files.TenantFiles(folder(tmp_path))
-    keep(model.Output("a", "x\n"))
-    keep(finished("a", MIGRATED))
+    for event in (started("a"), model.Output("a", "", "half a li"), finished("a", MIGRATED)):
+        keep(event)
     assert [] == list((tmp_path / "tenants").iterdir())
+
+
+def test_output_of_a_run_that_was_cut_off_is_kept_too(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    keep(model.Output("a", "one\n"))
+    keep(model.Output("a", "two\n"))
+    keep.close()
+    assert "one\ntwo\n" == output_of(tmp_path, "a")
+
+
+def test_recalled_output_is_not_mixed_with_that_of_the_next_tenant(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    for event in (
+        model.Output("a", "recalled of a\n"),
+        model.Output("b", "recalled of b\n"),
+        started("c"),
+        model.Output("c", "said by c\n"),
+        finished("c", MIGRATED),
+        started("a"),
+        model.Output("a", "said by a\n"),
+        finished("a", MIGRATED),
+    ):
+        keep(event)
+    assert ["recalled of a\nsaid by a\n", "recalled of b\n", "said by c\n"] == [
+        output_of(tmp_path, name) for name in "abc"
+    ]
 
 
 def test_output_that_is_no_text_is_kept(tmp_path):
@@ -193,3 +219,12 @@ def test_a_full_disk_lets_the_tenant_end_and_no_other_start(tmp_path):
     with pytest.raises(errors.JournalError) as raised:
         keep(started("b"))
     assert f"{tmp_path}/tenants can't be written: File too large" == str(raised.value)
+
+
+def test_a_file_that_can_not_be_made_lets_the_tenant_end_and_no_other_start(tmp_path):
+    keep = files.TenantFiles(tmp_path)  # without a folder for the tenants
+    for event in (started("a"), model.Output("a", "x\n"), model.Output("a", "more\n"), finished("a", MIGRATED)):
+        keep(event)
+    with pytest.raises(errors.JournalError) as raised:
+        keep(started("b"))
+    assert f"{journal.tenant_file(tmp_path, 'a')} can't be written: No such file or directory" == str(raised.value)

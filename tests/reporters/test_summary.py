@@ -241,8 +241,8 @@ def test_an_unknown_outcome_comes_before_the_failures(tmp_path):
         "2 tenants: 1 failed, 1 unknown. the run stopped: nobody knows how `b` ended.",
         f"log: {tmp_path}/run.log",
         (
-            "next: `invoke migrate-all --env=prod` asks the databases first; "
-            "it starts nothing while a command still runs there."
+            "next: `invoke migrate-all --env=prod` asks the databases first, "
+            "and starts nothing while that command still runs on the host."
         ),
     ]
     assert expected == after_table(run, tmp_path)
@@ -260,12 +260,32 @@ def test_an_interrupted_run_goes_on_with_the_same_command(tmp_path):
 
 def test_a_failed_shared_database_is_not_migrated_as_a_tenant(tmp_path):
     lines = after_table(run_of(outcome(model.SHARED.id, FAILED)), tmp_path)
-    assert "next: `invoke migrate-all --env=prod`: only what is pending runs." == lines[-1]
+    assert "next: `invoke migrate-all --env=prod --shared`: only what is pending runs." == lines[-1]
+
+
+def test_a_failed_shared_database_comes_again_with_those_that_failed_too(tmp_path):
+    lines = after_table(run_of(outcome(model.SHARED.id, FAILED), outcome("a", FAILED)), tmp_path)
+    assert (
+        "next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id=a`, "
+        "or `invoke migrate-all --env=prod --shared`: only what is pending runs."
+    ) == lines[-1]
+
+
+@pytest.mark.parametrize("status", [FAILED, SKIPPED])
+def test_where_nothing_could_be_verified_everyone_runs_again(tmp_path, status):
+    run = run_of(outcome("a", verified=False), outcome("b", status, verified=False, attempt=int(status is FAILED)))
+    assert after_table(run, tmp_path)[-1].endswith("`invoke migrate-all --env=prod`: everyone runs.")
+
+
+def test_where_one_was_verified_only_what_is_pending_runs(tmp_path):
+    run = run_of(outcome("a"), outcome("b", FAILED, verified=False))
+    assert after_table(run, tmp_path)[-1].endswith("`invoke migrate-all --env=prod`: only what is pending runs.")
 
 
 def test_unverified_success_is_said_to_be_that(tmp_path):
     lines = after_table(run_of(outcome("a", verified=False), outcome("b", verified=False)), tmp_path)
     assert "2 tenants could not be verified: this framework can't be asked what is pending." == lines[1]
+    assert "next: `invoke show-tenants --env=prod`" == lines[-1]
 
 
 def test_a_run_without_an_end_says_so(tmp_path):

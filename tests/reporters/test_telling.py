@@ -55,6 +55,10 @@ SENTENCES = [
         ("INFO", "", "run ended: done: 2 migrated, 1 failed"),
     ),
     (model.RunFinished(AT, "interrupted", {}), ("INFO", "", "run ended: interrupted: no tenants")),
+    (
+        model.RunFinished(AT, "2 failed, 1 allowed", {"failed": 2}),
+        ("WARNING", "", "run ended: 2 failed, 1 allowed: 2 failed"),
+    ),
 ]
 
 
@@ -114,6 +118,21 @@ def test_a_verification_that_knows_more_is_told():
     ]
     first = finished(MIGRATED, applied=("x.1",))
     assert expected == told(first, verified(FAILED, error="it said OK, and 1 is pending"))
+
+
+def test_a_verification_that_only_tells_more_of_a_failure_is_no_second_failure():
+    expected = [
+        ("ERROR", "a", "failed: timed out"),
+        ("WARNING", "a", "failed: timed out (nothing is pending any more)"),
+    ]
+    first = finished(FAILED, error="timed out")
+    after = verified(FAILED, error="timed out (nothing is pending any more)")
+    assert expected == told(first, after, after)
+
+
+def test_a_failure_that_turns_out_to_be_unknown_is_told_as_such():
+    expected = [("ERROR", "a", "failed: timed out"), ("ERROR", "a", "unknown: timed out; still at work")]
+    assert expected == told(finished(FAILED, error="timed out"), verified(UNKNOWN, error="timed out; still at work"))
 
 
 def test_a_verification_without_an_outcome_before_it_is_told_once():

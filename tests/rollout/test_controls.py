@@ -50,7 +50,7 @@ def test_a_canary_of_everyone_leaves_no_second_batch():
 def test_a_canary_that_matches_nobody_is_an_error():
     with pytest.raises(errors.UsageError) as caught:
         batches(canary=model.Canary(patterns=("nobody",)))
-    assert str(caught.value).startswith("--canary: nothing matches `nobody` among 6 tenants.")
+    assert str(caught.value).startswith("--canary: nothing matches `nobody` among 6 tenants")
 
 
 def test_a_canary_with_nothing_pending_tells_nothing_and_is_left_out():

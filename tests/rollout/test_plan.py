@@ -51,15 +51,15 @@ def test_nobody_to_select_from_is_nobody():
 def test_each_pattern_that_matches_nothing_is_named():
     with pytest.raises(errors.UsageError) as raised:
         chosen(IDS, ("acme", "nope", "x*"))
-    assert "--tenants: nothing matches `nope`, `x*` among 5 tenants. `invoke show-tenants` lists them." == str(
-        raised.value
-    )
+    expected = ("--tenants: nothing matches `nope`, `x*` among 5 tenants", "`invoke show-tenants` lists them.")
+    assert expected == (str(raised.value), raised.value.hint)
 
 
 def test_an_exclusion_that_matches_nothing_is_named_too():
     with pytest.raises(errors.UsageError) as raised:
         chosen(IDS, (), ("nope",))
-    assert "--exclude: nothing matches `nope` among 5 tenants. `invoke show-tenants` lists them." == str(raised.value)
+    expected = ("--exclude: nothing matches `nope` among 5 tenants", "`invoke show-tenants` lists them.")
+    assert expected == (str(raised.value), raised.value.hint)
 
 
 def test_an_empty_pattern_matches_nothing():

@@ -6,6 +6,7 @@ from opskit import model, testing
 from opskit.rollout import run as runs
 
 AT = testing.START
+CUT_OFF = "the run ended while it was at work: it may still be running on the host"
 A, B, C, D = (model.Tenant(name) for name in "abcd")
 STATUS = model.Status
 
@@ -76,7 +77,7 @@ def test_outcomes_stand_in_the_order_they_came_to_be():
 def test_the_tenant_at_work_when_the_record_ends_is_unknown():
     run = runs.fold([plan_made(A, B), started(A)])
     expected = (
-        outcome(A, STATUS.UNKNOWN, error="it was at work when the record ends"),
+        outcome(A, STATUS.UNKNOWN, error=CUT_OFF),
         outcome(B, STATUS.SKIPPED),
     )
     assert expected == run.settled()
@@ -84,7 +85,7 @@ def test_the_tenant_at_work_when_the_record_ends_is_unknown():
 
 def test_a_tenant_started_again_is_unknown_until_it_ends_again():
     run = runs.fold([plan_made(A), started(A), finished(A, STATUS.FAILED), started(A)])
-    assert (outcome(A, STATUS.UNKNOWN, error="it was at work when the record ends"),) == run.settled()
+    assert (outcome(A, STATUS.UNKNOWN, error=CUT_OFF),) == run.settled()
 
 
 def test_settling_does_not_change_the_run():

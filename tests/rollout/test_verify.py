@@ -63,6 +63,29 @@ def test_a_failure_that_left_nothing_pending_says_so_and_stays_one():
     assert becomes(outcome, applied=(X,), verified=True, error=error) == verify.verify(outcome, (X,), now())
 
 
+def test_a_failure_that_had_nothing_to_do_is_not_said_to_have_done_it():
+    outcome = said(FAILED, error="it broke")
+    assert becomes(outcome, verified=True) == verify.verify(outcome, (), now())
+
+
+def test_only_its_own_app_counts_for_what_was_pending_before_a_failure():
+    outcome = said(FAILED, error="it broke")
+    assert "it broke" == verify.verify(outcome, (OTHER,), now(), "app").error
+    assert "it broke (nothing is pending any more)" == verify.verify(outcome, (X, OTHER), now(OTHER), "app").error
+
+
+def test_with_nothing_pending_in_its_own_app_a_success_was_current():
+    outcome = said(MIGRATED)
+    assert becomes(outcome, status=CURRENT, verified=True) == verify.verify(outcome, (OTHER,), now(OTHER), "app")
+
+
+@pytest.mark.parametrize("status", [FAILED, UNKNOWN])
+def test_nobody_knows_how_one_ends_that_is_still_at_work_in_the_database(status):
+    outcome = said(status, error="timed out after 2.0 s")
+    error = "timed out after 2.0 s; its connection is still at work in PostgreSQL, and may yet commit"
+    assert becomes(outcome, status=UNKNOWN, error=error) == verify.still_at_work(outcome)
+
+
 def test_a_success_that_had_nothing_to_do_was_current():
     outcome = said(MIGRATED)
     assert becomes(outcome, status=CURRENT, verified=True) == verify.verify(outcome, (), now())

@@ -78,6 +78,7 @@ def test_events_tell_a_program_what_was_pending_and_what_became_of_it(project):
         "error": "",
         "attempt": 1,
         "host": "",
+        "retryable": False,
     } == finished["outcome"]
     assert [f"  Applying {name}... OK" for name in ALL] == said.err.splitlines()
 

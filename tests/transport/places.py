@@ -11,7 +11,7 @@ from pathlib import Path
 from opskit import model
 from opskit.transport import agent, fleet
 
-FAST = agent.Timing(beat=0.2, silence=3.0, start=20.0)
+FAST = agent.Timing(beat=0.2, silence=10.0, start=30.0)
 MANAGE = Path(__file__).parent / "manage.py"
 HOLD = fleet.Hold("20261122T140200-test", "deploy@ops1", "2026-11-22T14:02:00+00:00")
 NAMES = ("local", "sshd", "openssh", "embedded")

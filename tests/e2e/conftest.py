@@ -1,0 +1,40 @@
+"""What every test of the programs starts from."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from e2e import operator
+from opskit.demo import data
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """An operator's folder with nothing in inventories/ and no project: operator.Desk."""
+    return operator.Desk(tmp_path)
+
+
+@pytest.fixture
+def desk(empty):
+    """An operator's folder with one environment, `prod`: three tenants of a project on this machine."""
+    empty.project()
+    empty.inventory()
+    return empty
+
+
+@pytest.fixture(scope="session")
+def demo_template(tmp_path_factory):
+    """The demo's project with its dozen empty tenants, made once."""
+    folder = tmp_path_factory.mktemp("demo") / "app"
+    data.prepare(folder)
+    return folder
+
+
+@pytest.fixture
+def demo(empty, demo_template):
+    """An operator's folder whose `prod` is a copy of the demo's project: real Django, `framework: opskit`."""
+    shutil.copytree(demo_template, empty.app)
+    empty.inventory(framework="opskit")
+    return empty

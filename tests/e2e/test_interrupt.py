@@ -1,0 +1,153 @@
+"""Ctrl-C and SIGTERM: once finishes the tenant at work, twice leaves at once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import socket
+
+import pytest
+
+from e2e import operator
+
+ASKED = "interrupted: finishing what is at work, then stopping. once more leaves at once."
+
+
+def statuses(result: operator.Result) -> dict[str, str]:
+    return {each["tenant_id"]: each["status"] for each in json.loads(result.out)["outcomes"]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_finishes_the_tenant_at_work_and_starts_no_more(desk, number):
+    with desk.held("migrate-all", "--format=json") as running:
+        running.process.send_signal(number)
+        running.says(ASKED)
+        desk.let_go()
+        result = running.end()
+
+    assert result.code == 130
+    assert statuses(result) == {"acme": "migrated", "globex": "skipped", "initech": "skipped"}
+    assert (desk.asked, desk.migrated) == (["acme"], ["acme"])
+    assert desk.journal()[-1]["reason"] == "interrupted"
+
+
+def test_over_ssh_it_is_the_same_and_the_summary_tells_how_to_go_on(desk, sshd):
+    desk.over_ssh(sshd, known_hosts=sshd.known_hosts)
+
+    with desk.held("migrate-all") as running:
+        running.press_ctrl_c()
+        running.says(ASKED)
+        desk.let_go()
+        result = running.end()
+
+    assert (result.code, desk.migrated) == (130, ["acme"])
+    assert "3 tenants: 1 migrated, 2 skipped. the run stopped: interrupted." in result.out
+    assert "next: `invoke migrate-all --env=prod`" in result.out
+    assert "Traceback" not in result.err
+
+
+def test_the_second_signal_leaves_at_once_and_the_command_goes_on_by_itself(desk):
+    with desk.held("migrate-all", "--format=json") as running:
+        running.press_ctrl_c()
+        running.says(ASKED)
+        running.press_ctrl_c()
+        result = running.end()
+        meanwhile = desk.run("migrate-all")
+        desk.let_go()
+        operator.until(lambda: desk.migrated == ["acme"], "an end of acme's command")
+
+    assert result.code == 130
+    assert statuses(result) == {"globex": "skipped", "initech": "skipped", "acme": "unknown"}
+    assert "Traceback" not in result.err
+    assert (meanwhile.code, meanwhile.out, desk.asked) == (4, "", ["acme"])
+    assert desk.runs[0].name in meanwhile.message
+
+
+def test_the_run_after_that_hears_how_the_command_ended(desk):
+    with desk.held("migrate-all") as running:
+        running.press_ctrl_c()
+        running.says(ASKED)
+        running.press_ctrl_c()
+        running.end()
+        (left,) = desk.runs
+    records = desk.folder / "state"
+    operator.until(lambda: any('"ended"' in each.read_text() for each in records.glob("*.json")), "a record of it")
+
+    operator.until(lambda: _lock_is_free(records), "an end of the agent")
+    result = desk.run("migrate-all")
+
+    assert result.code == 0
+    notice = f"WARNING run {left.name} was cut off while it migrated `acme`: that command ended with exit 0"
+    assert notice in result.err
+    assert [each for each in records.iterdir() if each.suffix != ".lock"] == []
+
+
+def test_what_a_cut_off_command_printed_is_kept_by_the_next_run_and_apart_from_the_other_tenants(desk):
+    desk.inventory(framework={**operator.FRAMEWORK, "pending": ["pending"]})
+    with desk.held("migrate-all") as running:
+        running.process.kill()
+        running.end()
+    records = desk.folder / "state"
+    operator.until(lambda: any('"tail"' in each.read_text() for each in records.glob("*.json")), "a record of its end")
+    operator.until(lambda: _lock_is_free(records), "an end of the agent")
+
+    result = desk.run("migrate-all", "--format=json")
+
+    assert statuses(result) == {"acme": "current", "globex": "migrated", "initech": "migrated"}
+    assert {file.name.partition("-")[0]: file.read_text() for file in (desk.runs[-1] / "tenants").iterdir()} == {
+        name: f"  Applying members.0001_initial... OK\nMigrated {name}\n" for name in operator.TENANTS
+    }
+
+
+def _lock_is_free(records) -> bool:
+    (lock,) = records.glob("*.lock")
+    with lock.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_during_the_stagger_the_next_tenant_is_not_started(desk):
+    with desk.running("migrate-all", "--stagger=10m", "--format=json") as running:
+        running.says(" before globex")
+        running.press_ctrl_c()
+        result = running.end()
+
+    assert result.code == 130
+    assert statuses(result) == {"acme": "migrated", "globex": "skipped", "initech": "skipped"}
+    assert desk.asked == ["acme"]
+
+
+def test_before_the_first_tenant_one_signal_is_enough(desk):
+    with desk.held("migrate-all", listing=True) as running:
+        running.press_ctrl_c()
+        result = running.end()
+
+    operator.refuses(result, 130, "interrupted")
+    assert desk.asked == []
+
+
+def test_while_connecting_one_signal_is_enough(desk):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host = {"address": "127.0.0.1", "port": listener.getsockname()[1], "user": "deploy"}
+        desk.over_ssh(host, known_hosts=desk.folder / "known_hosts", ssh={"connect_timeout": "10m"})
+        with desk.running("migrate-all") as running:
+            listener.settimeout(operator.PATIENCE)
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1)  # its greeting: it waits for ours
+                running.press_ctrl_c()
+                result = running.end()
+
+    operator.refuses(result, 130, "interrupted")
+
+
+def test_the_other_tasks_end_without_a_traceback(desk):
+    with desk.held("show-tenants", listing=True) as running:
+        running.press_ctrl_c()
+        result = running.end()
+
+    assert result == operator.Result(130, "", "interrupted.\n")
