@@ -233,6 +233,7 @@ class Plan:
     current: tuple[Tenant, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     stagger: float = 0.0
+    canaries: int = 0  # how many of the batches, from the first on, are canaries
     retries: int = 0  # of one tenant, where its outcome is retryable
     deadline: datetime | None = None  # after which no tenant is started; None is no limit
     expected: Mapping[str, float] = field(default_factory=dict)  # {tenant_id: seconds it took the last time}

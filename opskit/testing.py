@@ -130,12 +130,17 @@ class ScriptedFleet:
         """What PostgreSQL would show of a tenant's connection; the run is called `run`."""
         return f"opskit/run/{tenant}"[:63]
 
-    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> None:
-        """What a record's command printed when nobody heard it is the `out` of the script's `recall <label>`."""
+    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> bool:
+        """What a record's command printed when nobody heard it is the `out` of the script's `recall <label>`.
+
+        It worked unless that answer has another exit than 0.
+        """
         self.recalled.append(record)
         answer = self._script.get(f"recall {record.get('label', '?')}")
-        if isinstance(answer, model.Reply):
-            _print(lines.Lines((), hear), answer.out)
+        if not isinstance(answer, model.Reply):
+            return True
+        _print(lines.Lines((), hear), answer.out)
+        return answer.exit == 0
 
     def forget(self, record: Mapping[str, Any]) -> None:
         self.forgotten.append(record)

@@ -121,11 +121,12 @@ def test_what_is_forgotten_and_closed_is_remembered():
 
 def test_what_a_cut_off_run_printed_is_recalled():
     heard = []
-    fleet = testing.ScriptedFleet({"recall acme": model.Reply(exit=0, out="one\npassword=hunter2\n")})
-    left = [{"label": "acme", "path": "r1"}, {"label": "zeta", "path": "r2"}]
-    for record in left:
-        fleet.recall(record, lambda text, _: heard.append(text))
+    script = {"recall acme": model.Reply(exit=0, out="one\npassword=hunter2\n"), "recall lost": model.Reply(exit=None)}
+    fleet = testing.ScriptedFleet(script)
+    left = [{"label": "acme", "path": "r1"}, {"label": "zeta", "path": "r2"}, {"label": "lost", "path": "r3"}]
+    worked = [fleet.recall(record, lambda text, _: heard.append(text)) for record in left]
     assert ("one\npassword=[REDACTED]\n", left) == ("".join(heard), fleet.recalled)
+    assert [True, True, False] == worked
 
 
 def test_without_the_lock_it_may_only_ask():

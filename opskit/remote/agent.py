@@ -90,7 +90,8 @@ def appearances(secret):
     """How a secret may be printed: as it is, without its percent signs, in a repr or in JSON, a line of it alone."""
     plain = urllib.parse.unquote(secret)
     lines = [line for line in secret.splitlines() if len(line) >= 8]
-    return [secret, plain, repr(secret)[1:-1], repr(plain)[1:-1], json.dumps(secret)[1:-1], *lines]
+    quoted = [show(text)[1:-1] for show in (repr, json.dumps) for text in (secret, plain)]
+    return [secret, plain, *quoted, *lines]
 
 
 class Redactor:
@@ -331,6 +332,7 @@ class Child:
                 "seconds": time.monotonic() - self.clock,
                 "timed_out": self.timed_out,
                 "record": self.record_path,
+                "full": self.process.returncode != 0 and full(os.path.dirname(self.files[0][1])),
             }
         return self.end
 
@@ -369,6 +371,14 @@ class Child:
         """It never started: leave no trace."""
         self.close()
         remove(self.record["outputs"] + [self.record_path or ""])
+
+
+def full(folder):
+    """Whether nothing can be written there any more: then a command may have failed of that alone."""
+    try:
+        return os.statvfs(folder).f_bavail == 0
+    except OSError:
+        return False
 
 
 def remove(paths):

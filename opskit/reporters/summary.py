@@ -9,10 +9,11 @@ from pathlib import Path
 
 from opskit import durations, errors, journal, model
 from opskit.reporters import telling
-from opskit.reporters.text import painted, plural, printable
+from opskit.reporters.text import painted, plural, printable, shortened
 from opskit.rollout import run as runs
 from opskit.rollout import step
 
+_WIDEST = 60  # characters of an id, or of why a run ended, that a table shows
 _FEW = 50  # tenants: where there are more, those with nothing pending are only counted
 _HEADERS = ("tenant", "status", "applied", "seconds", "what went wrong")
 _GAP = 2  # blanks between columns; tabulate keeps as many behind a header
@@ -48,7 +49,8 @@ def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
     reason = run.finished.reason if run.finished else "it did not end"
     stopped = "" if reason == step.DONE else f" the run stopped: {reason}."
     unverified = sum(1 for each in outcomes if each.status is model.Status.MIGRATED and not each.verified)
-    doubt = f"{plural(unverified, 'tenant')} could not be verified: this framework can't be asked what is pending."
+    why = "this framework can't be asked what is pending" if reason != step.INTERRUPTED else "the run was left before"
+    doubt = f"{plural(unverified, 'tenant')} could not be verified: {why}."
     return [
         f"{plural(len(outcomes), 'tenant')}: {telling.counted(run.counts())}.{printable(stopped)}",
         doubt if unverified else "",
@@ -80,7 +82,7 @@ def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool
 
 def _cells(outcome: model.Outcome) -> tuple[str, ...]:
     return (
-        _with_edges(printable(outcome.tenant)),
+        shortened(_with_edges(printable(outcome.tenant)), _WIDEST),
         outcome.status.value,
         str(len(outcome.applied)) if outcome.attempt else "",
         f"{outcome.seconds:.1f}" if outcome.attempt else "",
@@ -172,5 +174,5 @@ def _run_row(folder: Path) -> tuple[str, ...]:
         printable(started.operator) if started else "",
         telling.counted(run.counts()),
         took,
-        printable(finished.reason) if finished else "no end recorded: it still runs, or was killed",
+        shortened(printable(finished.reason), _WIDEST) if finished else "no end recorded: it still runs, or was killed",
     )

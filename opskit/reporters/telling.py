@@ -29,6 +29,7 @@ class Teller:
         self._total = 0
         self._number = 0
         self._retries = 0
+        self._again: dict[str, Line] = {}  # failures that are to be tried again
 
     def tell(self, event: model.Event) -> list[Line]:
         """The lines that an event is worth, oldest first."""
@@ -42,7 +43,8 @@ class Teller:
             case model.TenantFinished(at, outcome):
                 return [self._finished(at, outcome)]
             case model.RunStarted() | model.Notice() | model.RunFinished():
-                return [_of_the_run(event)]
+                final = self._not_again(event.at) if isinstance(event, model.RunFinished) else []
+                return [*final, _of_the_run(event)]
         return []
 
     def _started(self, event: model.TenantStarted) -> Line:
@@ -63,11 +65,13 @@ class Teller:
 
     def _finished(self, at: datetime, outcome: model.Outcome) -> Line:
         self._told[outcome.tenant] = (outcome.status, outcome.error)
+        self._again.pop(outcome.tenant, None)
         if outcome.status is model.Status.MIGRATED:
             applied = plural(len(outcome.applied), "migration") if outcome.applied else "no migrations reported"
             return Line(at, "INFO", outcome.tenant, f"finished: {applied}, {durations.show(outcome.seconds)}")
         line = self._bad(at, outcome)
         if outcome.retryable and 0 < outcome.attempt <= self._retries:
+            self._again[outcome.tenant] = line
             return replace(line, level="WARNING", text=f"{line.text}; it is tried again")
         return line
 
@@ -78,7 +82,16 @@ class Teller:
         before, _ = self._told.get(outcome.tenant, (None, ""))
         self._told[outcome.tenant] = news
         line = self._bad(at, outcome)
-        return [line if before is not outcome.status else replace(line, level="WARNING")]  # one ERROR line a failure
+        if before is outcome.status:
+            return [replace(line, level="WARNING")]  # one ERROR line a failure
+        self._again.pop(outcome.tenant, None)
+        return [line]
+
+    def _not_again(self, at: datetime) -> list[Line]:
+        """The failures that the run ended before it tried them again: now they are final."""
+        lines = [replace(line, at=at, text=f"{line.text}; it was not tried again") for line in self._again.values()]
+        self._again.clear()
+        return lines
 
     def _bad(self, at: datetime, outcome: model.Outcome) -> Line:
         after = f" after {durations.show(outcome.seconds)}" if outcome.seconds else ""

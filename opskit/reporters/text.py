@@ -30,6 +30,11 @@ def write(stream: IO[str], text: str) -> None:
     stream.flush()
 
 
+def shortened(text: str, most: int) -> str:
+    """`text`, with an ellipsis in place of what is longer than a table bears."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def spoken(text: str) -> list[str]:
     """The lines that are for people: the tenants app speaks its events on the same output."""
     return [printable(line) for line in text.splitlines() if line.strip() and not line.startswith('{"v": ')]

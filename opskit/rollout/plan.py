@@ -70,12 +70,14 @@ def make_plan(
     todo = tuple(tenant for tenant in tenants if tenant.id not in done)
     first = _canaries(listed or tenants, todo, how.canary)
     _refuse_canaries(first, refused)
+    batches = _batches(controls.ordered(todo, how.order, expected), first, how)
     return model.Plan(
-        batches=_batches(controls.ordered(todo, how.order, expected), first, how),
+        batches=batches,
         pending={name: state.pending if state else None for name, state in states.items()},
         current=current,
         refused=refused,
         stagger=how.stagger,
+        canaries=sum(tenant.id in first for batch in batches for tenant in batch.tenants[:1]),
         retries=how.retries,
         deadline=how.deadline,
         expected=expected,

@@ -73,8 +73,8 @@ def stopped(plan: model.Plan, progress: Progress) -> str:
     if progress.unknown:
         return f"nobody knows how `{progress.unknown}` ended"
     limit = plan.batches[progress.batch].max_failures if progress.batch < len(plan.batches) else None
-    last = progress.batch == len(plan.batches) - 1
-    failures = progress.failures + (len(plan.refused) if last else 0)  # who was refused has failed, too
+    alone = progress.batch < plan.canaries
+    failures = progress.failures + (0 if alone else len(plan.refused))  # who was refused has failed, too
     return f"{failures} failed, {limit} allowed" if limit is not None and failures > limit else ""
 
 

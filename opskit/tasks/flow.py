@@ -25,16 +25,18 @@ _UNTOUCHED = "nothing was migrated."
 
 def migrate(environment: model.Environment, options: project.Options) -> int:
     """Roll out, and return the exit code. Raises OpskitError where nothing was migrated, and says so."""
-    try:
-        return _migrate(environment, options)
-    except KeyboardInterrupt:
-        raise errors.Interrupted(errors.Interrupted("interrupted").told(_UNTOUCHED)) from None
-    except errors.OpskitError as error:
-        raise type(error)(error.told(_UNTOUCHED)) from error
+    with interrupts.Interrupts(complain) as interrupted:
+        try:
+            return _migrate(environment, options, interrupted)
+        except KeyboardInterrupt:
+            state = "`invoke show-run` says how far it came." if interrupted.began else _UNTOUCHED
+            raise errors.Interrupted(errors.Interrupted("interrupted").told(state)) from None
+        except errors.OpskitError as error:
+            raise type(error)(error.told("" if interrupted.began else _UNTOUCHED)) from error
 
 
-def _migrate(environment: model.Environment, options: project.Options) -> int:
-    with wiring.reachable(environment) as reached, interrupts.Interrupts(complain) as interrupted:
+def _migrate(environment: model.Environment, options: project.Options, interrupted: interrupts.Interrupts) -> int:
+    with wiring.reachable(environment) as reached:
         clock = wiring.Clock()
         run_id = journal.new_id(Path(reached.root), reached.name, clock.now())
         hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
@@ -63,8 +65,9 @@ class _Rollout:
         """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
         reason, error = self._through()
         started = bool(self.record.run.at_work) or any(each.attempt for each in self.record.run.outcomes.values())
-        if started:
-            reason = self._verify(reason, ask=not isinstance(error, errors.Interrupted))
+        if started and not isinstance(error, errors.Interrupted):
+            reason = self._verified(reason)
+        self.interrupted.over = True
         self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
             raise error
@@ -86,6 +89,7 @@ class _Rollout:
             self._begin()
             return self._steps(), None
         except KeyboardInterrupt:
+            self.interrupted.over = True
             return step.INTERRUPTED, errors.Interrupted("interrupted")
         except errors.OpskitError as error:
             return str(error), error
@@ -122,7 +126,10 @@ class _Rollout:
         confirmed = self._shared_first(survey)
         if confirmed:
             survey = self.asked.survey()
-        tenants = self.asked.tenants()
+        tenants = self.asked.tenants(least=0 if confirmed else 1)
+        if not tenants:
+            self.notice(f"`{self.asked.environment.name}` has no tenants yet")
+            return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
         made = plan.make_plan(
             project.select(tenants, self.options),
@@ -190,7 +197,7 @@ class _Rollout:
 
     def _drive(self, made: model.Plan) -> str:
         self.record.emit(model.PlanMade(self.clock.now(), made))
-        self.interrupted.patient = True
+        self.interrupted.patient = self.interrupted.began = True
         try:
             return drive.drive(
                 made,
@@ -230,17 +237,24 @@ class _Rollout:
 
     # -- said and done
 
-    def _verify(self, reason: str, *, ask: bool) -> str:
-        """Ask once more what is pending, and hold every outcome against it. Why the run ended, after that."""
+    def _verified(self, reason: str) -> str:
+        """Why the run ended, after the verification: who leaves during it leaves what was said unverified."""
+        try:
+            self._verify()
+        except KeyboardInterrupt:
+            self.interrupted.over = True
+            return step.INTERRUPTED
+        return reason
+
+    def _verify(self) -> None:
+        """Ask once more what is pending, and hold every outcome against it."""
         if self.asked.framework.survey is None:
-            return reason
+            return
         attempted = [
             each for each in self.record.run.outcomes.values() if each.attempt and each.tenant != model.SHARED.id
         ]
-        try:
-            survey = self._ask_again(attempted) if ask else None
-        except KeyboardInterrupt:
-            reason, survey = step.INTERRUPTED, None
+        survey = self._ask_again(attempted)
+        self.interrupted.over = True
         before = {name: pending for made in self.record.run.plans for name, pending in made.pending.items()}
         for outcome in attempted:
             after = survey.tenants.get(outcome.tenant) if survey else None
@@ -248,11 +262,15 @@ class _Rollout:
             stands = verify.verify(outcome, before[outcome.tenant], after, *target)
             if survey and self.asked.fleet.application_name(outcome.tenant) in survey.busy:
                 stands = verify.still_at_work(stands)
-            self.record.emit(model.TenantVerified(self.clock.now(), stands))
+            with contextlib.suppress(errors.JournalError):  # said once already; what is known must still be shown
+                self.record.emit(model.TenantVerified(self.clock.now(), stands))
         appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey and self.listed else ()
         if appeared:
-            self.notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
-        return reason
+            self._late_notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
+
+    def _late_notice(self, text: str) -> None:
+        with contextlib.suppress(errors.JournalError):
+            self.notice(text)
 
     def _ask_again(self, attempted: list[model.Outcome]) -> model.Survey | None:
         """The survey after the last command; where the line is dead, over a new one that needs no lock."""
@@ -263,7 +281,7 @@ class _Rollout:
             with contextlib.closing(self.asked.fleet.without_lock()) as hosts:
                 return replace(self.asked, fleet=hosts).survey(watched)
         except errors.OpskitError as error:
-            self.notice(f"the databases could not be asked what is pending now: {error}")
+            self._late_notice(f"the databases could not be asked what is pending now: {error}")
             return None
 
 

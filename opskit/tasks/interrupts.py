@@ -18,6 +18,8 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self.asked = False
         self.patient = False
+        self.over = False  # there is only writing down left: nothing more may interrupt that
+        self.began = False  # a command may have been started
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
@@ -28,6 +30,8 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _heard(self, _number: int, _frame: FrameType | None) -> None:
+        if self.over:
+            return
         if not self.patient or self.asked:
             raise KeyboardInterrupt
         self.asked = True

@@ -77,7 +77,7 @@ def _plan_table(
         canary = tuple(tenant.id for tenant in made.batches[0].tenants)
         parts.append(f"the canary goes first, and a failure there stops the run: {some(canary)}")
     total = plural(len(made.pending), "tenant")
-    parts.append(f"{len(ids)} of {total} would be migrated, {len(made.current)} with nothing pending.")
+    parts.append(f"{len(ids)} of {total} would be migrated; {len(made.current)} have nothing pending.")
     parts.append(f"next: `{_next(environment, options, bool(shared))}`")
     return "\n".join(parts)
 

@@ -77,8 +77,8 @@ def select(tenants: tuple[model.Tenant, ...], options: Options) -> tuple[model.T
     chosen = tuple(tenant for tenant in tenants if tenant.id == options.tenant_id)
     if not chosen:
         near = difflib.get_close_matches(options.tenant_id, [tenant.id for tenant in tenants], n=3)
-        hint = f" did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
-        raise errors.UsageError(f"there is no tenant `{options.tenant_id}` among {len(tenants)}.{hint}")
+        hint = f". did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+        raise errors.UsageError(f"there is no tenant `{options.tenant_id}` among {len(tenants)}{hint}")
     return chosen
 
 

@@ -23,6 +23,7 @@ BEAT = b'{"type": "beat"}'  # being heard is all that it is for
 LARGEST = 16 * 1024 * 1024  # bytes of one frame; more is not the agent speaking
 PREAMBLE = 64 * 1024  # bytes that a login shell may print before the agent speaks
 ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
+_FULL = "the host's disk is full where opskit keeps the output (`app.state_dir`): the command may have failed of that"
 NOT_STARTED = 127  # the exit code of a command that could not be started, as a shell gives it
 
 
@@ -135,7 +136,7 @@ class Agent:
             tail=(errors_ or lines).tail or lines.tail,
             seconds=ended["seconds"],
             timed_out=ended.get("timed_out", False),
-            error=ended.get("error", ""),
+            error=ended.get("error", "") or (_FULL if ended.get("full") else ""),
         )
 
     def ask(self, request: Mapping[str, Any]) -> model.Reply:

@@ -37,7 +37,8 @@ def test_a_failed_canary_stops_before_the_second_tenant(desk, canary):
 
     assert (result.code, statuses(result), desk.asked) == (5, SKIPPED, ["acme"])
     assert desk.journal()[-1]["reason"] == "1 failed, 0 allowed"
-    assert desk.log().splitlines()[-1].endswith(" ERROR run ended: 1 failed, 0 allowed: 1 failed, 2 skipped")
+    assert desk.log().splitlines()[-1].endswith(" WARNING run ended: 1 failed, 0 allowed: 1 failed, 2 skipped")
+    assert [" tenant=acme failed after " in line for line in desk.log().splitlines() if " ERROR " in line] == [True]
 
 
 def test_the_summary_says_why_the_run_stopped_and_how_to_go_on(desk):
@@ -134,6 +135,22 @@ def test_the_inventorys_canary_stops_the_run(desk):
     result = desk.run("migrate-all", "--format=json")
 
     assert (result.code, statuses(result)) == (5, SKIPPED)
+
+
+def test_one_tenant_alone_needs_no_canary(desk):
+    desk.inventory(rollout={"canary": ["globex"]})
+
+    result = desk.run("migrate-tenant", "--tenant-id=acme")
+
+    assert (result.code, desk.asked) == (0, ["acme"])
+
+
+def test_a_canary_need_not_be_among_the_selected(desk):
+    desk.inventory(rollout={"canary": ["globex"]})
+
+    result = desk.run("migrate-all", "--tenants=acme,initech")
+
+    assert (result.code, desk.asked) == (0, ["acme", "initech"])
 
 
 # ---------------------------------------------------------------- how many may fail
@@ -301,7 +318,7 @@ def test_an_order_that_is_none_is_refused(desk):
     operator.refuses(
         desk.run("migrate-all", "--order=random"),
         2,
-        "--order: expected `listed` or `name` or `smallest-first` or `slowest-first`, found `random`",
+        "--order: expected `listed`, `name`, `smallest-first` or `slowest-first`, found `random`",
     )
 
 

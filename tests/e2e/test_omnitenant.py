@@ -363,6 +363,11 @@ def test_a_tenant_that_failed_of_a_lock_is_migrated_at_the_second_try(project, o
     } == {"s01": ("migrated", 2, [added], True), "s02": ("migrated", 1, [added], True)}
     # at the back of the queue, after a pause
     assert finished(operator) == [("s01", "failed", 1), ("s02", "migrated", 1), ("s01", "migrated", 2)]
+    (log,) = [text for path, text in operator.files().items() if path.endswith("/run.log")]
+    assert [line.partition(" ")[2].partition(" after ")[0] for line in log.splitlines() if " INFO " not in line] == [
+        "WARNING tenant=s01 failed"
+    ]
+    assert "; it is tried again\n" in log
     ended, again = events(operator, "TenantFinished")[1]["at"], events(operator, "TenantStarted")[2]["at"]
     assert 5 <= (datetime.fromisoformat(again) - datetime.fromisoformat(ended)).total_seconds() < 30
 

@@ -44,6 +44,14 @@ def test_it_is_left_alone_where_that_was_not_asked(desk):
     assert [name for name, _, _ in outcomes(result)] == list(operator.TENANTS)
 
 
+@pytest.mark.parametrize("flags", [(), ("--shared",)])
+def test_a_plan_says_what_it_would_do_there(desk, flags):
+    result = desk.run("migrate-all", "--plan", *flags)
+
+    first = "the shared database is migrated first: nobody can say what is pending there."
+    assert (result.code, desk.asked, first in result.out.splitlines()) == (0, [], bool(flags))
+
+
 def test_where_it_fails_no_tenant_is_started_and_the_same_command_is_told(desk):
     desk.project(shared=BROKEN)
 

@@ -68,6 +68,7 @@ SECRETS = [
     ({"A": 'quo"te'}, ["A"], [b'quo\\"te', b'quo"te']),
     ({"A": "back\\slash"}, ["A"], [b"back\\\\slash", b"back\\slash"]),
     ({"A": "long line\nb\neight888"}, ["A"], [b"long line\\nb\\neight888", b"long line\nb\neight888", b"long line", b"eight888"]),
+    ({"A": "p%22q%22r"}, ["A"], [b"p%22q%22r", b'p\\"q\\"r', b'p"q"r']),
     ({"A": "abc%"}, ["A"], [b"abc%"]),
 ]  # fmt: skip
 

@@ -22,8 +22,9 @@ def told(*events: model.Event) -> list[tuple[str, str, str]]:
     return [(line.level, line.tenant, line.text) for event in events for line in teller.tell(event)]
 
 
-def plan_made(*tenants, current=(), refused=None) -> model.PlanMade:
-    return model.PlanMade(AT, model.Plan((model.Batch(tenants),), {}, current=current, refused=refused or {}))
+def plan_made(*tenants, current=(), refused=None, retries=0) -> model.PlanMade:
+    plan = model.Plan((model.Batch(tenants),), {}, current=current, refused=refused or {}, retries=retries)
+    return model.PlanMade(AT, plan)
 
 
 def finished(status, tenant="a", **more) -> model.TenantFinished:
@@ -58,6 +59,10 @@ SENTENCES = [
     (
         model.RunFinished(AT, "2 failed, 1 allowed", {"failed": 2}),
         ("WARNING", "", "run ended: 2 failed, 1 allowed: 2 failed"),
+    ),
+    (
+        model.RunFinished(AT, "there is no tenant `x` among 3", {"failed": 0}),
+        ("ERROR", "", "run ended: there is no tenant `x` among 3: no tenants"),
     ),
 ]
 
@@ -128,6 +133,47 @@ def test_a_verification_that_only_tells_more_of_a_failure_is_no_second_failure()
     first = finished(FAILED, error="timed out")
     after = verified(FAILED, error="timed out (nothing is pending any more)")
     assert expected == told(first, after, after)
+
+
+LOCK = {"error": "lock timeout", "retryable": True}
+
+
+def test_a_failure_that_is_tried_again_is_no_error_yet_and_no_further_tenant():
+    again = [model.TenantStarted(AT, "a", attempt, "app1", None) for attempt in (1, 2, 3)]
+    expected = [
+        ("INFO", "a", "migrating, 1 of 2"),
+        ("WARNING", "a", "failed: lock timeout; it is tried again"),
+        ("INFO", "a", "migrating, 1 of 2, attempt 2"),
+        ("WARNING", "a", "failed: lock timeout; it is tried again"),
+        ("INFO", "a", "migrating, 1 of 2, attempt 3"),
+        ("ERROR", "a", "failed: lock timeout"),
+        ("INFO", "", "run ended: done: 1 failed"),
+    ]
+    heard = [event for n in range(3) for event in (again[n], finished(FAILED, attempt=n + 1, **LOCK))]
+    assert expected == told(plan_made(A, B, retries=2), *heard, model.RunFinished(AT, "done", {"failed": 1}))[1:]
+
+
+def test_a_failure_that_the_run_did_not_try_again_is_an_error_in_the_end():
+    expected = [
+        ("WARNING", "a", "failed: lock timeout; it is tried again"),
+        ("ERROR", "a", "failed: lock timeout; it was not tried again"),
+        ("INFO", "", "run ended: interrupted: 1 failed"),
+    ]
+    heard = [
+        finished(FAILED, attempt=1, **LOCK),
+        verified(FAILED, attempt=1, **LOCK),
+        model.RunFinished(AT, "interrupted", {"failed": 1}),
+    ]
+    assert expected == told(plan_made(A, B, retries=2), *heard)[1:]
+
+
+def test_a_success_after_another_try_was_no_failure():
+    heard = [
+        finished(FAILED, attempt=1, **LOCK),
+        finished(MIGRATED, attempt=2),
+        model.RunFinished(AT, "done", {"migrated": 1}),
+    ]
+    assert [] == [line for line in told(plan_made(A, retries=1), *heard) if line[0] == "ERROR"]
 
 
 def test_a_failure_that_turns_out_to_be_unknown_is_told_as_such():

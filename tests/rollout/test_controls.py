@@ -53,6 +53,29 @@ def test_a_canary_that_matches_nobody_is_an_error():
     assert str(caught.value).startswith("--canary: nothing matches `nobody` among 6 tenants")
 
 
+@pytest.mark.parametrize(
+    ("canary", "canaries", "count"),
+    [(model.Canary(), 0, 1), (model.Canary(count=2), 1, 2), (model.Canary(count=99), 1, 1)],
+)
+def test_the_plan_says_how_many_of_its_batches_are_canaries(canary, canaries, count):
+    made = plan.make_plan(TENANTS, PENDING, model.Controls(canary=canary))
+    assert (canaries, count) == (made.canaries, len(made.batches))
+
+
+def test_a_canary_may_be_listed_and_not_selected():
+    made = plan.make_plan(
+        TENANTS[:2], PENDING, model.Controls(canary=model.Canary(patterns=("acme",))), listed=TENANTS
+    )
+    assert (0, [model.Batch(TENANTS[:2])]) == (made.canaries, list(made.batches))
+
+
+def test_a_canary_that_must_not_be_migrated_has_failed_already():
+    survey = model.Survey((), {**PENDING.tenants, "acme": model.TenantState(error="no such database")})
+    with pytest.raises(errors.CannotStart) as caught:
+        plan.make_plan(TENANTS, survey, model.Controls(canary=model.Canary(patterns=("acme", "1"))))
+    assert str(caught.value) == "the canary `acme` can't be migrated: no such database"
+
+
 def test_a_canary_with_nothing_pending_tells_nothing_and_is_left_out():
     survey = model.Survey((), {**PENDING.tenants, "internal": model.TenantState(applied=2)})
     made = plan.make_plan(TENANTS, survey, model.Controls(canary=model.Canary(patterns=("internal",))))

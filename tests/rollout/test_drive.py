@@ -1,6 +1,7 @@
 """The loop, by the exact list of events it tells."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -148,6 +149,33 @@ def test_a_listener_that_can_not_write_ends_the_run_before_the_start():
     with pytest.raises(errors.JournalError):
         drive.drive(plan(A), lambda tenant, _: ran.append(tenant), full, clock)
     assert [] == ran
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ran"), [(-5, []), (5, ["a"]), (10, ["a"]), (25, ["a", "b"]), (85, ["a", "b", "c"])]
+)
+def test_nobody_is_started_after_the_deadline(seconds, ran):
+    clock, events = testing.FakeClock(), []
+    made = replace(plan(A, B, C, stagger=10.0), deadline=at(seconds))
+    reason = drive.drive(made, runner(clock), events.append, clock)
+    began = [event.tenant for event in events if isinstance(event, model.TenantStarted)]
+    assert (ran, "done" if ran == ["a", "b", "c"] else "its time is up") == (began, reason)
+
+
+def test_time_that_passed_before_the_first_tenant_counts():
+    clock, events = testing.FakeClock(), []
+    clock.advance(60)
+    made = replace(plan(A), deadline=at(59))
+    assert "its time is up" == drive.drive(made, runner(clock), events.append, clock)
+    assert [] == events
+
+
+def test_who_usually_takes_longer_than_is_left_is_not_started():
+    clock, events = testing.FakeClock(), []
+    made = replace(plan(A, B), deadline=at(30), expected={"a": 30.0, "b": 30.0})
+    reason = drive.drive(made, runner(clock), events.append, clock)
+    assert ["a"] == [event.tenant for event in events if isinstance(event, model.TenantStarted)]
+    assert "`b` usually takes 30.0 s, and 20.0 s are left" == reason
 
 
 class Counted(tuple):  # noqa: SLOT001 - it is a witness, not a value

@@ -1,5 +1,7 @@
 """`next_step` and `advance`, by the exact list of steps they answer."""
 
+from dataclasses import replace
+
 from opskit import model
 from opskit.rollout import step
 
@@ -52,6 +54,28 @@ def test_the_stagger_stands_between_tenants_and_never_after_the_last():
 
 def test_one_tenant_knows_no_stagger():
     assert [step.Run(A), step.Stop("done")] == steps(plan(batch(A), stagger=60))
+
+
+def test_who_was_refused_has_failed_too():
+    made = replace(plan(batch(A, B, max_failures=1)), refused={"x": "no database"})
+    assert [step.Run(A), step.Stop("2 failed, 1 allowed")] == steps(made, FAILED)
+    assert [step.Run(A), step.Run(B), step.Stop("done")] == steps(made)
+
+
+def test_who_was_refused_may_be_one_too_many_already():
+    made = replace(plan(batch(A, B, max_failures=0)), refused={"x": "no database"})
+    assert [step.Stop("1 failed, 0 allowed")] == steps(made)
+
+
+def test_who_was_refused_is_not_held_against_the_canary():
+    made = replace(plan(batch(A, max_failures=0), batch(B, max_failures=1)), canaries=1, refused={"x": "no database"})
+    assert [step.Run(A), step.Run(B), step.Stop("done")] == steps(made)
+    assert [step.Run(A), step.Stop("1 failed, 0 allowed")] == steps(made, FAILED)
+
+
+def test_a_canary_that_is_the_only_one_to_migrate_is_migrated_whoever_was_refused():
+    made = replace(plan(batch(A, max_failures=0)), canaries=1, refused={"x": "no database"})
+    assert [step.Run(A), step.Stop("done")] == steps(made)
 
 
 def test_the_stagger_stands_between_batches_too():
