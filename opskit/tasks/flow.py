@@ -32,7 +32,7 @@ def migrate(environment: model.Environment, options: project.Options) -> int:
             state = "`invoke show-run` says how far it came." if interrupted.began else _UNTOUCHED
             raise errors.Interrupted(errors.Interrupted("interrupted").told(state)) from None
         except errors.OpskitError as error:
-            raise type(error)(error.told("" if interrupted.began else _UNTOUCHED)) from error
+            raise type(error)(error.told(_UNTOUCHED)) from error  # after a start, `go` says it all
 
 
 def _migrate(environment: model.Environment, options: project.Options, interrupted: interrupts.Interrupts) -> int:
@@ -70,6 +70,7 @@ class _Rollout:
         self.interrupted.over = True
         self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
+            self.interrupted.began = False  # no command was sent after all
             raise error
         self._summarise()
         if error and not isinstance(error, errors.Interrupted):
