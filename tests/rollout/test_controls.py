@@ -63,9 +63,7 @@ def test_the_plan_says_how_many_of_its_batches_are_canaries(canary, canaries, co
 
 
 def test_a_canary_may_be_listed_and_not_selected():
-    made = plan.make_plan(
-        TENANTS[:2], PENDING, model.Controls(canary=model.Canary(patterns=("acme",))), listed=TENANTS
-    )
+    made = plan.make_plan(TENANTS[:2], PENDING, model.Controls(canary=model.Canary(patterns=("acme",))), listed=TENANTS)
     assert (0, [model.Batch(TENANTS[:2])]) == (made.canaries, list(made.batches))
 
 
