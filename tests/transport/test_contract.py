@@ -16,7 +16,7 @@ import pytest
 from places import run
 
 from opskit import errors, model
-from opskit.transport import fleet
+from opskit.transport import agent, fleet
 
 
 @pytest.fixture(params=places.NAMES)
@@ -303,3 +303,44 @@ def test_a_python_that_is_no_python_is_a_clear_refusal(environment):
     with pytest.raises(errors.RemoteError) as caught:
         fleet.Fleet(broken, places.HOLD, timing=places.FAST).open()
     assert "the agent did not start" in str(caught.value)
+
+
+# ---------------------------------------------------------------- silence, either way
+
+DEAF = agent.Timing(beat=0.2, silence=1.5, start=30.0)
+
+
+def test_a_host_that_falls_silent_is_given_up_and_its_command_is_unknown(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=DEAF)) as hosts:
+        hosts.open()
+        replies = []
+        started = threading.Thread(target=lambda: replies.append(run(hosts, "wait_for", str(tmp_path / "go"), "w")))
+        started.start()
+        eventually((tmp_path / "app" / "w.begun").exists)
+        frozen = agent_of(environment)
+        os.kill(frozen, signal.SIGSTOP)
+        started.join(30)
+        (tmp_path / "go").touch()
+        os.kill(frozen, signal.SIGCONT)
+    assert [(reply.exit, reply.error) for reply in replies] == [(None, "nothing was heard for 2 s")]
+    eventually(lambda: opens(environment))
+
+
+def agent_of(environment) -> int:
+    """The agent's process: the parent of the command that its record names."""
+    (record,) = Path(environment.app.state_dir).glob("*.json")
+    child = json.loads(record.read_text())["pid"]
+    return int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_controller_that_falls_silent_is_given_up_and_its_command_goes_on(environment, tmp_path):
+    hosts = fleet.Fleet(environment, places.HOLD, timing=DEAF)
+    hosts.open()
+    hosts._agent._closed.set()  # its beats stop, and its line stays open
+    reply = run(hosts, "wait_for", str(tmp_path / "go"), str(tmp_path / "w"), timeout=60.0)
+    assert (reply.exit, reply.error) == (None, "nothing was heard for 2 s")  # the agent has stopped speaking to us
+    assert not opens(environment)
+    (tmp_path / "go").touch()
+    eventually(lambda: opens(environment))
+    assert (tmp_path / "w").read_text() == "done"
+    hosts.close()
