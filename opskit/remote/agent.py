@@ -352,8 +352,8 @@ class Child:
         """The end of the output, for a message of the next run; "" where somebody took the file away."""
         try:
             with open(self.files[0][1], "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-                return Redactor(self.secrets).feed(file.read(), last=True).decode("utf-8", "replace")
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * TAIL))  # a secret cut in two is not in the later half
+                return Redactor(self.secrets).feed(file.read(), last=True)[-TAIL:].decode("utf-8", "replace")
         except OSError:
             return ""
 

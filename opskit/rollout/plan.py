@@ -67,10 +67,10 @@ def make_plan(
     refused = {name: _refusal(state) for name, state in states.items() if survey and (state is None or state.error)}
     current = tuple(tenant for tenant in tenants if not everything and _is_current(states[tenant.id]))
     done = {tenant.id for tenant in current} | set(refused)
-    todo = tuple(tenant for tenant in tenants if tenant.id not in done)
+    todo = controls.ordered(tuple(tenant for tenant in tenants if tenant.id not in done), how.order, expected)
     first = _canaries(listed or tenants, todo, how.canary)
     _refuse_canaries(first, refused)
-    batches = _batches(controls.ordered(todo, how.order, expected), first, how)
+    batches = _batches(todo, first, how)
     return model.Plan(
         batches=batches,
         pending={name: state.pending if state else None for name, state in states.items()},

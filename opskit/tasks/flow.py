@@ -70,7 +70,6 @@ class _Rollout:
         self.interrupted.over = True
         self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
-            self.interrupted.began = False  # no command was sent after all
             raise error
         self._summarise()
         if error and not isinstance(error, errors.Interrupted):

@@ -132,3 +132,10 @@ TOOK = {"acme": 5.0, "1": 60.0, "internal": 1.0}
 )
 def test_orders_go_by_what_the_last_runs_took(order, ids):
     assert [tenant.id for tenant in controls.ordered(TENANTS, order, TOOK)] == ids
+
+
+def test_a_canary_by_count_is_the_first_in_the_order_in_which_they_run():
+    how = model.Controls(canary=model.Canary(count=1), order="slowest-first")
+    took = {tenant.id: float(number) for number, tenant in enumerate(TENANTS)}
+    made = plan.make_plan(TENANTS, PENDING, how, expected=took)
+    assert [tenant.id for tenant in made.batches[0].tenants] == ["test-b"]
