@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,18 @@ from opskit.rollout import run as runs
 
 VERSION = 1
 KEPT = 50  # runs
+_LOOK = 0.05  # seconds: whoever looks whether a run goes on holds its lock for a moment
+_PATIENCE = 20  # looks
 _EVENTS = {
     kind.__name__: kind
     for kind in (
         model.RunStarted,
+        model.RunResumed,
         model.PlanMade,
         model.TenantStarted,
         model.TenantFinished,
         model.TenantVerified,
+        model.GateAnswered,
         model.Notice,
         model.RunFinished,
     )
@@ -85,6 +91,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tenants": lambda value: tuple(_build(model.Tenant, each) for each in value),
     "current": lambda value: tuple(_build(model.Tenant, each) for each in value),
     "deadline": lambda value: value and datetime.fromisoformat(value),
+    "rollout": lambda value: _build(model.Controls, value),
+    "canary": lambda value: _build(model.Canary, value),
+    "max_failures": lambda value: _build(model.Allowance, value) if isinstance(value, dict) else value,
 }
 
 
@@ -97,8 +106,34 @@ class Journal:
     def __init__(self, folder: Path, *, sync: bool = True) -> None:
         self.folder = folder
         self._sync = sync
-        self._seq = 0
-        self._fd = os.open(folder / "journal.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(folder / "journal.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._hold()
+        self._seq = self._mend()
+
+    def _hold(self) -> None:
+        """The kernel's lock on the record says that the run goes on, for as long as this process lives."""
+        for _ in range(_PATIENCE):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # it goes on, or somebody looks whether it does
+                time.sleep(_LOOK)
+            except OSError:  # a file system without locks: nobody can be told
+                return
+            else:
+                return
+        self.close()
+        raise errors.JournalError(f"{self.folder}: this run is going on")
+
+    def _mend(self) -> int:
+        """The number of lines there are. A last line that a crash cut off is set aside: it is no event."""
+        size = os.fstat(self._fd).st_size
+        content = os.pread(self._fd, size, 0)
+        whole = content.rfind(b"\n") + 1
+        if whole < size:
+            with os.fdopen(_create(self.folder / "journal.torn"), "ab") as torn:
+                torn.write(content[whole:] + b"\n")
+            os.ftruncate(self._fd, whole)
+        return content.count(b"\n")
 
     @property
     def run_id(self) -> str:
@@ -123,6 +158,10 @@ class Journal:
             os.close(self._fd)
 
 
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
 def new_id(root: Path, environment: str, now: datetime) -> str:
     """A run-id that sorts by time and names its environment, and that no run has yet."""
     stamp = now.strftime("%Y%m%dT%H%M%S")
@@ -142,6 +181,31 @@ def create(root: Path, run_id: str, *, sync: bool = True) -> Journal:
         return Journal(base / run_id, sync=sync)
     except OSError as error:
         raise errors.JournalError(f"{base} can't be written: {error.strerror}") from error
+
+
+def reopen(folder: Path, *, sync: bool = True) -> Journal:
+    """The record of a run that is to go on. Raises JournalError, also where it does go on already."""
+    try:
+        return Journal(folder, sync=sync)
+    except OSError as error:
+        raise errors.JournalError(f"{folder} can't be written: {error.strerror}") from error
+
+
+def going_on(folder: Path) -> bool:
+    """Whether the process that writes this run's record lives, on this machine."""
+    try:
+        fd = os.open(folder / "journal.jsonl", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
 
 
 def _prune(base: Path) -> None:
@@ -190,10 +254,17 @@ def history(root: Path, environment: str | None = None) -> list[Path]:
     return [each for each in folders if environment is None or environment_of(each.name) == environment]
 
 
-def durations(root: Path, environment: str, newest: int = 10) -> dict[str, float]:
-    """{tenant_id: seconds} that migrating took the last time, as the newest runs of an environment tell."""
+def durations(
+    root: Path, environment: str, newest: int = 10, wanted: Collection[str] | None = None
+) -> dict[str, float]:
+    """{tenant_id: seconds} that migrating took the last time, as the newest runs of an environment tell.
+
+    No older run is read once all the `wanted` tenants are known.
+    """
     found: dict[str, float] = {}
     for folder in history(root, environment)[:newest]:
+        if wanted is not None and all(tenant in found for tenant in wanted):
+            break
         with contextlib.suppress(errors.JournalError):  # a record that can't be read says nothing
             for outcome in load(folder).outcomes.values():
                 if outcome.status is model.Status.MIGRATED and outcome.attempt:

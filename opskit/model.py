@@ -99,6 +99,8 @@ class Controls:
     retries: int = 0
     order: str = "listed"  # one of rollout.controls.ORDERS
     deadline: datetime | None = None  # after which no tenant is started
+    gate: str = ""  # a command for /bin/sh, asked before each tenant; "" is none
+    pause_after_canary: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,14 @@ class Survey:
     """The answer to `what is pending`.
 
     `shared` is the shared database's pending, None where nobody can say; `tenants` is {tenant_id: TenantState};
-    `busy` those of the application names asked for that have a connection at work.
+    `busy` those of the application names asked for that have a connection at work; `code` is
+    {migration: digest of its source} for every migration of the code, empty where nobody can say.
     """
 
     shared: tuple[str, ...] | None
     tenants: Mapping[str, TenantState]
     busy: frozenset[str] = frozenset()
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -237,6 +241,9 @@ class Plan:
     retries: int = 0  # of one tenant, where its outcome is retryable
     deadline: datetime | None = None  # after which no tenant is started; None is no limit
     expected: Mapping[str, float] = field(default_factory=dict)  # {tenant_id: seconds it took the last time}
+    gate: str = ""  # a command for /bin/sh, asked before each tenant
+    pause_after_canary: bool = False  # wait for a person's word when the canary is home
+    code: Mapping[str, str] = field(default_factory=dict)  # {migration: digest of its source}, of those pending
 
 
 # ---------------------------------------------------------------- events
@@ -254,6 +261,23 @@ class RunStarted:
     host: str = ""
     path: str = ""  # of the project on the host, links resolved
     revision: str = ""  # of the project's code, where it can be told
+    app_label: str = ""  # where only this app was to be migrated
+    migration_name: str = ""  # and to where
+    rollout: Controls = Controls()
+
+
+@dataclass(frozen=True)
+class RunResumed:
+    """The run goes on, in the same journal. What it left open is decided anew."""
+
+    at: datetime
+    opskit: str  # version
+    operator: str
+    machine: str
+    args: tuple[str, ...]  # redacted
+    host: str = ""
+    path: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -286,6 +310,17 @@ class TenantVerified:
 
 
 @dataclass(frozen=True)
+class GateAnswered:
+    """What the operator's gate said before a tenant: exit 0 is go on, 1 stop, 2 wait; anything else stops, too."""
+
+    at: datetime
+    tenant: str
+    exit: int | None  # None: it did not end in time, or could not be started
+    said: str = ""  # its last line, secrets removed
+    output: str = ""  # all of it, bounded
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something the operator should know that is no tenant's outcome."""
 
@@ -311,11 +346,22 @@ class Output:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The stagger's countdown. Reported, not journalled."""
+    """The countdown of the stagger, or another wait. Reported, not journalled."""
 
-    seconds: float  # left
+    seconds: float | None  # left; None: until somebody says so
     tenant: str  # that comes next
+    why: str = ""  # "" is the stagger
 
 
-Journalled = RunStarted | PlanMade | TenantStarted | TenantFinished | TenantVerified | Notice | RunFinished
+Journalled = (
+    RunStarted
+    | RunResumed
+    | PlanMade
+    | TenantStarted
+    | TenantFinished
+    | TenantVerified
+    | GateAnswered
+    | Notice
+    | RunFinished
+)
 Event = Journalled | Output | Waiting

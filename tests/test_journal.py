@@ -20,7 +20,18 @@ EVENTS = [
     model.RunStarted(
         AT, RUN, "prod", "1.0", "deploy@ops1", "ops1", ("migrate-all", "--env=prod"), "app1", "/srv", "abc"
     ),
-    model.RunStarted(AT, RUN, "prod", "1.0", "deploy@ops1", "ops1", ()),
+    model.RunStarted(
+        AT,
+        RUN,
+        "prod",
+        "1.0",
+        "deploy@ops1",
+        "ops1",
+        (),
+        app_label="products",
+        migration_name="0002",
+        rollout=model.Controls(60.0, model.Canary(0, ("a*",)), model.Allowance(5, True), 2, "name", AT, "true", True),
+    ),
     model.PlanMade(
         AT,
         model.Plan(
@@ -36,6 +47,9 @@ EVENTS = [
             retries=2,
             deadline=AT,
             expected={"a": 1.5},
+            gate="check-lag",
+            pause_after_canary=True,
+            code={"app.0001_x": "0123456789abcdef"},
         ),
     ),
     model.PlanMade(AT, model.Plan((), {})),
@@ -46,6 +60,9 @@ EVENTS = [
     model.TenantFinished(AT, model.Outcome(HOSTILE, model.Status.FAILED, error="it\nbroke")),
     *(model.TenantVerified(AT, model.Outcome("a", status)) for status in model.Status),
     model.Notice(AT, "something"),
+    model.GateAnswered(AT, HOSTILE, 2, "lag", "a\nlag"),
+    model.GateAnswered(AT, "a", None),
+    model.RunResumed(AT, "1.0", "deploy@ops1", "ops1", ("migrate-all", "--resume"), "app2", "/srv", "abc"),
     model.RunFinished(AT, "done", {"migrated": 1, "failed": 0}),
 ]
 
@@ -126,9 +143,7 @@ def test_loading_is_folding(tmp_path):
 
 def test_unknown_kinds_are_passed_over(tmp_path):
     folder = written(tmp_path, EVENTS[0])
-    put(
-        folder, *lines_of(folder), '{"v": 1, "seq": 2, "at": "x", "event": "RunResumed"}', journal.encode(EVENTS[-1], 3)
-    )
+    put(folder, *lines_of(folder), '{"v": 1, "seq": 2, "at": "x", "event": "Unheard"}', journal.encode(EVENTS[-1], 3))
     assert [EVENTS[0], EVENTS[-1]] == list(journal.read(folder))
 
 
@@ -400,3 +415,56 @@ def test_the_name_is_readable():
 def test_different_ids_have_different_files_even_where_case_does_not_count():
     ids = [*IDS, "ACME", "Acme", "a/b", "a_b", "a.b", "x" * 299, "x" * 41, "x" * 40]
     assert len(ids) == len({journal.tenant_file(Path("run"), each).name.lower() for each in ids})
+
+
+# ---------------------------------------------------------------- a run that goes on
+
+
+def test_a_run_goes_on_while_its_record_is_open_and_not_after(tmp_path):
+    record = journal.create(tmp_path, RUN, sync=False)
+    assert journal.going_on(record.folder)
+    assert journal.going_on(record.folder), "looking must not end it"
+    record.close()
+    assert not journal.going_on(record.folder)
+    assert not journal.going_on(tmp_path / "nowhere")
+
+
+def test_a_record_that_is_open_is_not_opened_twice(tmp_path):
+    with contextlib.closing(journal.create(tmp_path, RUN, sync=False)) as record:
+        with pytest.raises(errors.JournalError, match="this run is going on"):
+            journal.reopen(record.folder)
+        assert journal.going_on(record.folder)
+
+
+def test_a_resumed_record_goes_on_counting(tmp_path):
+    folder = written(tmp_path, EVENTS[0], EVENTS[2])
+    with contextlib.closing(journal.reopen(folder, sync=False)) as record:
+        record.append(EVENTS[-1])
+    assert [1, 2, 3] == [json.loads(line)["seq"] for line in lines_of(folder)]
+    assert [EVENTS[0], EVENTS[2], EVENTS[-1]] == list(journal.read(folder))
+
+
+@pytest.mark.parametrize("kept", [1, 40, -1])
+def test_a_last_line_that_a_crash_cut_off_is_set_aside_and_never_an_event(tmp_path, kept):
+    folder = written(tmp_path, EVENTS[0], EVENTS[-1])
+    first, last = lines_of(folder)
+    (folder / "journal.jsonl").write_text(f"{first}\n{last[:kept]}")
+    with contextlib.closing(journal.reopen(folder, sync=False)) as record:
+        record.append(model.Notice(AT, "after"))
+    assert [EVENTS[0], model.Notice(AT, "after")] == list(journal.read(folder))
+    assert f"{last[:kept]}\n" == (folder / "journal.torn").read_text()
+    assert (folder / "journal.torn").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_older_run_is_read_once_everybody_wanted_is_known(tmp_path):
+    def run(stamp, *names):
+        events = [
+            model.TenantFinished(AT, model.Outcome(name, model.Status.MIGRATED, seconds=2.0, attempt=1))
+            for name in names
+        ]
+        return written(tmp_path, *events, run_id=f"{stamp}-prod")
+
+    put(run("20261101T000000", "b"), "not a journal")
+    run("20261102T000000", "a", "b")
+    assert {"a": 2.0, "b": 2.0} == journal.durations(tmp_path, "prod", wanted=["a"])
+    assert {"a": 2.0, "b": 2.0} == journal.durations(tmp_path, "prod", wanted=["a", "new"])

@@ -34,7 +34,9 @@ def read(reply: model.Reply) -> model.Survey:
     if content.get("listing_error") and not pending:
         raise errors.ListingError(f"the tenants can't be read: {django.one_line(str(content['listing_error']))}")
     busy = listing.strings(content.get("busy", []), "busy")
-    return model.Survey(pending, dict(_state(row) for row in content["tenants"]), frozenset(busy))
+    code = content.get("code")
+    digests = {str(name): str(digest) for name, digest in code.items()} if isinstance(code, dict) else {}
+    return model.Survey(pending, dict(_state(row) for row in content["tenants"]), frozenset(busy), digests)
 
 
 def _state(row: Any) -> tuple[str, model.TenantState]:

@@ -11,6 +11,7 @@ and answers with one line of JSON on stdout::
      "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": ""}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
      "busy": which of the application names have a connection to the master's PostgreSQL,
+     "code": {"app.name": digest of the migration's source, "" where there is none to read},
      "django": "5.2", "python": "3.11"}
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
@@ -24,6 +25,7 @@ Standard library and Django only, Python 3.8 and newer.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -130,7 +132,7 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     master, tenants_of = FRAMEWORKS[framework]
     pending = Pending()
     shared = pending_on_master(master(), pending)
-    answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": []}
+    answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": [], "code": pending.digests()}
     try:
         answer["tenants"] = list(tenants_of(pending))
     except Exception as error:
@@ -183,10 +185,15 @@ class Pending:
         self.known: Dict[FrozenSet[Migration], Tuple[List[str], str]] = {}
         self.relevant = self.migrations_of_the_code()
 
+    def digests(self) -> Dict[str, str]:
+        """{app.name: digest of its source} of the code's migrations; "" where there is no source to read."""
+        return {dotted(key): digest(migration.__module__) for key, migration in sorted(self.disk.items())}
+
     def migrations_of_the_code(self) -> Set[Migration]:
         """Every migration that can change a plan: rows of apps that are gone don't."""
         code = self.loader(None, load=False)
         code.load_disk()
+        self.disk: Dict[Migration, Any] = code.disk_migrations
         replaced = (key for migration in code.disk_migrations.values() for key in migration.replaces)
         return set(code.disk_migrations).union(replaced)
 
@@ -221,6 +228,15 @@ class Pending:
             loader.check_consistent_history(history)
         except InconsistentMigrationHistory as error:
             return str(error).split(" on database ")[0]
+        return ""
+
+
+def digest(module: str) -> str:
+    """Sixteen hex digits that change with a module's source."""
+    try:
+        with open(str(sys.modules[module].__file__), "rb") as source:
+            return hashlib.sha256(source.read()).hexdigest()[:16]
+    except (KeyError, OSError):
         return ""
 
 

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import IO
 
 from rich.console import Console
 from rich.live import Live as RichLive
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from opskit import durations, model
 from opskit.reporters import plain, telling
 from opskit.reporters.text import printable, spoken
+from opskit.rollout import eta
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow"}
 _REFRESH = 8  # times a second
 _LOOK = 2000  # characters of new output that the last line is looked for in
-_MEMORY = 3600.0  # seconds of the past that the ETA is estimated from, staggers included
+
+
+class _Left(ProgressColumn):
+    """What is left of the run, as its tenants' history tells."""
+
+    def __init__(self, left: Callable[[], float | None]) -> None:
+        super().__init__()
+        self._seconds = left
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 - rich passes it
+        seconds = self._seconds()
+        return Text("?" if seconds is None else durations.show(seconds))
 
 
 class Live:
@@ -33,11 +47,12 @@ class Live:
             TextColumn("tenants,"),
             TimeElapsedColumn(),
             TextColumn("gone, ETA"),
-            TimeRemainingColumn(),
+            _Left(self._left),
             console=self._console,
-            speed_estimate_period=_MEMORY,
         )
         self._task = self._bar.add_task("", total=0)
+        self._eta = eta.Eta()
+        self._eta_of = time.monotonic()
         self._total = 0
         self._done: set[str] = set()
         self._now = Text("")
@@ -46,25 +61,35 @@ class Live:
 
     def __call__(self, event: model.Event) -> None:
         told = self._teller.tell(event)
-        for line in [] if isinstance(event, model.TenantStarted) else told:  # a start shows below the bar
+        # A start shows below the bar.
+        for line in [] if isinstance(event, model.TenantStarted) else plain.shown(told, verbose=self._verbose):
             self._console.print(Text(plain.formatted(line), style=_STYLES.get(line.level, "")), soft_wrap=True)
         match event:
             case model.PlanMade(_, plan):
                 self._total += sum(len(batch.tenants) for batch in plan.batches)
                 self._bar.update(self._task, total=self._total)
+                self._eta.take(plan)
                 self._start()
             case model.TenantStarted(_, tenant):
+                self._eta_of = time.monotonic()
                 self._show(tenant, "starting")
             case model.Output(tenant, text, partial):
                 self._output(tenant, text, partial)
-            case model.Waiting(seconds, tenant):
-                self._show(tenant, f"starts in {durations.show(seconds)}")
+            case model.Waiting(seconds, tenant, why):
+                starts = f"starts in {durations.show(seconds)}" if seconds is not None else "waits"
+                self._show(tenant, f"{starts}: {printable(why)}" if why else starts)
             case model.TenantFinished(_, outcome):
                 self._done.add(outcome.tenant)  # a retry is no further tenant
                 self._bar.update(self._task, completed=len(self._done))
+                self._eta.done(outcome)
+                self._eta_of = time.monotonic()
                 self._show("", "")
             case model.RunFinished():
                 self.stop()
+
+    def _left(self) -> float | None:
+        seconds = self._eta.seconds()
+        return None if seconds is None else max(0.0, seconds - (time.monotonic() - self._eta_of))
 
     def stop(self) -> None:
         if self._started:

@@ -16,7 +16,7 @@ class Plain:
         self._stream = stream
         self._verbose = verbose
         self._teller = telling.Teller()
-        self._waiting_for = ""
+        self._waiting_for = ("", "")
         self._deaf = False
         self._colourful = colourful(stream)
 
@@ -25,11 +25,12 @@ class Plain:
             case model.Output(tenant, text) if self._verbose:
                 for printed in spoken(text):
                     self._say(f"{printable(tenant)} | {printed}")
-            case model.Waiting(seconds, tenant) if tenant != self._waiting_for:
-                self._waiting_for = tenant
-                self._say(f"waiting {durations.show(seconds)} before {printable(tenant)}")
+            case model.Waiting(seconds, tenant, why):
+                if (tenant, why) != self._waiting_for:
+                    self._waiting_for = (tenant, why)
+                    self._say(waiting(seconds, tenant, why))
             case _:
-                for line in self._teller.tell(event):
+                for line in shown(self._teller.tell(event), verbose=self._verbose):
                     text = f"{line.at:%H:%M:%S} {formatted(line)}"
                     self._say(painted(text, line.level) if self._colourful else text)
 
@@ -40,6 +41,17 @@ class Plain:
             write(self._stream, text)
         except (OSError, ValueError):
             self._deaf = True  # nobody reads any more; the run goes on
+
+
+def shown(lines: list[telling.Line], *, verbose: bool) -> list[telling.Line]:
+    """The lines for a screen: what is for the log alone shows with `verbose`."""
+    return [line for line in lines if verbose or line.level != "DEBUG"]
+
+
+def waiting(seconds: float | None, tenant: str, why: str) -> str:
+    """`waiting 10s before acme: the gate said wait`."""
+    time = f" {durations.show(seconds)}" if seconds is not None else ""
+    return f"waiting{time} before {printable(tenant)}{f': {printable(why)}' if why else ''}"
 
 
 def formatted(line: telling.Line) -> str:

@@ -112,22 +112,20 @@ def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
 def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
     """The next command to type."""
     by_status = {status: [each for each in outcomes if each.status is status] for status in model.Status}
-    shared_failed = any(each.tenant == model.SHARED.id for each in by_status[model.Status.FAILED])
-    rule = "only what is pending runs" if _can_be_asked(outcomes) else "everyone runs"
-    again = f"`invoke migrate-all --env={environment}{' --shared' if shared_failed else ''}`"
+    if any(each.tenant == model.SHARED.id and each.status in _LAST for each in outcomes):
+        return [f"next: fix the cause, then `invoke migrate-all --env={environment} --shared`."]  # no tenant has a plan
+    again = f"`invoke migrate-all --env={environment} --resume`"
     if by_status[model.Status.UNKNOWN]:
-        return [
-            f"next: {again} asks the databases first, and starts nothing while that command still runs on the host."
-        ]
-    failed = [each for each in by_status[model.Status.FAILED] if each.tenant != model.SHARED.id]
+        return [f"next: {again} asks the host and the databases first, and starts nothing that may still be at work."]
+    failed = by_status[model.Status.FAILED]
     if failed:
         one = f"`invoke migrate-tenant --env={environment} --tenant-id={shlex.quote(printable(failed[0].tenant))}`"
         return [
             _output_of(failed[0], folder),
-            f"next: fix the cause, then {one}, or {again}: {rule}.",
+            f"next: fix the cause, then {one}, or {again} for all that are left.",
         ]
-    if by_status[model.Status.FAILED] or by_status[model.Status.SKIPPED]:
-        return [f"next: {again}: {rule}."]
+    if by_status[model.Status.SKIPPED]:
+        return [f"next: {again} goes on with those that are left."]
     status = " --status" if _can_be_asked(outcomes) else ""
     return [f"next: `invoke show-tenants --env={environment}{status}`"]
 
@@ -174,5 +172,11 @@ def _run_row(folder: Path) -> tuple[str, ...]:
         printable(started.operator) if started else "",
         telling.counted(run.counts()),
         took,
-        shortened(printable(finished.reason), _WIDEST) if finished else "no end recorded: it still runs, or was killed",
+        _ending(folder, finished),
     )
+
+
+def _ending(folder: Path, finished: model.RunFinished | None) -> str:
+    if journal.going_on(folder):
+        return "it is going on"
+    return shortened(printable(finished.reason), _WIDEST) if finished else "no end recorded: it was killed"

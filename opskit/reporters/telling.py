@@ -8,15 +8,16 @@ from datetime import datetime
 
 from opskit import durations, model
 from opskit.reporters.text import plural
-from opskit.rollout import step
+from opskit.rollout import eta, step
 
+_MEANT: dict[int | None, str] = {step.GO_ON: "go on", step.HALT: "stop", step.ASK_AGAIN: "wait"}  # by a gate's exit
 _BAD = {model.Status.FAILED: "ERROR", model.Status.UNKNOWN: "ERROR", model.Status.SKIPPED: "WARNING"}
 
 
 @dataclass(frozen=True)
 class Line:
     at: datetime
-    level: str  # INFO, WARNING or ERROR
+    level: str  # DEBUG (for the log alone), INFO, WARNING or ERROR
     tenant: str  # "" for the run itself
     text: str
 
@@ -42,10 +43,10 @@ class Teller:
                 return [self._started(event)]
             case model.TenantFinished(at, outcome):
                 return [self._finished(at, outcome)]
-            case model.RunStarted() | model.Notice() | model.RunFinished():
+            case model.RunStarted() | model.RunResumed() | model.Notice() | model.RunFinished():
                 final = self._not_again(event.at) if isinstance(event, model.RunFinished) else []
                 return [*final, _of_the_run(event)]
-        return []
+        return _gate(event) if isinstance(event, model.GateAnswered) else []
 
     def _started(self, event: model.TenantStarted) -> Line:
         self._number += event.attempt == 1
@@ -59,7 +60,9 @@ class Teller:
         self._retries = plan.retries
         lines = [Line(at, "ERROR", name, f"{why} (no command was sent)") for name, why in plan.refused.items()]
         if tenants != [model.SHARED]:
-            text = f"{plural(len(tenants), 'tenant')} to migrate, {len(plan.current)} with nothing pending"
+            about = eta.of(plan)
+            took = f"; about {durations.show(about)}, pauses included, as the last runs tell" if about else ""
+            text = f"{plural(len(tenants), 'tenant')} to migrate, {len(plan.current)} with nothing pending{took}"
             lines.append(Line(at, "INFO", "", text))
         return lines
 
@@ -98,7 +101,19 @@ class Teller:
         return Line(at, _BAD.get(outcome.status, "INFO"), outcome.tenant, f"{outcome.status}{after}: {outcome.error}")
 
 
-def _of_the_run(event: model.RunStarted | model.Notice | model.RunFinished) -> Line:
+def _gate(event: model.GateAnswered) -> list[Line]:
+    """What the gate printed; that it lets a tenant pass is for the log alone."""
+    meant = _MEANT.get(event.exit, "neither go on nor wait")
+    level = "DEBUG" if event.exit == step.GO_ON else "INFO" if event.exit == step.ASK_AGAIN else "WARNING"
+    printed = [line for line in event.output.splitlines()[:-1] if line.strip()]
+    said = f": {event.said}" if event.said else ""
+    lines = [Line(event.at, "DEBUG", event.tenant, f"gate: {line}") for line in printed]
+    return [*lines, Line(event.at, level, event.tenant, f"the gate says {meant}{said}")]
+
+
+def _of_the_run(event: model.RunStarted | model.RunResumed | model.Notice | model.RunFinished) -> Line:
+    if isinstance(event, model.RunResumed):
+        return Line(event.at, "INFO", "", f"the run goes on, on {event.host}, by {event.operator}")
     if isinstance(event, model.RunStarted):
         text = f"run {event.run_id} of {event.environment} on {event.host}, by {event.operator}"
         return Line(event.at, "INFO", "", text)

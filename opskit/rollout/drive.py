@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -33,34 +34,62 @@ Runner = Callable[[model.Tenant, int], model.Outcome]
 Raises OpskitError where opskit could not do its own part: the run ends with it."""
 
 
-def drive(
-    plan: model.Plan,
-    run: Runner,
-    emit: Emit,
-    clock: Clock,
-    *,
-    host: Callable[[], str] = lambda: "",
-    interrupted: Callable[[], bool] = lambda: False,
-) -> str:
+@dataclass(frozen=True)
+class Desk:
+    """What a run can ask of those who watch over it; the defaults are for a run that nobody watches.
+
+    `host` names the host that serves. `word` is what the operator wants by now, and `pause` makes that a pause
+    until somebody says otherwise. `gate` asks the operator's command about a tenant. `look` asks the databases
+    of tenants and returns the outcomes that stand; none where nobody can be asked.
+    """
+
+    host: Callable[[], str] = lambda: ""
+    word: Callable[[], step.Word] = lambda: step.NOTHING_SAID
+    pause: Callable[[str], None] = lambda _: None
+    gate: Callable[[model.Tenant], model.GateAnswered] | None = None
+    look: Callable[[tuple[model.Tenant, ...]], Sequence[model.Outcome]] = lambda _: ()
+
+
+UNWATCHED = Desk()
+
+
+def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, desk: Desk = UNWATCHED) -> str:
     """Roll the plan out and return why it ended. Every start is told before it happens."""
     progress = step.Progress()
     ended: float | None = None
+    refused: float | None = None  # when the gate said wait
     while True:
-        now = clock.monotonic()
-        idle = None if ended is None else now - ended
         left = None if plan.deadline is None else (plan.deadline - clock.now()).total_seconds()
-        match step.next_step(plan, progress, idle, interrupted(), left):
+        idle, asked = _since(ended, clock), _since(refused, clock)
+        match step.next_step(plan, progress, idle, desk.word(), left=left, asked=asked):
             case step.Stop(reason):
                 return reason
-            case step.Wait(seconds, tenant):
-                emit(model.Waiting(seconds, tenant.id))
-                clock.sleep(min(_TICK, seconds))
+            case step.Wait(seconds, tenant, why):
+                emit(model.Waiting(seconds, tenant.id, why))
+                clock.sleep(_TICK if seconds is None else min(_TICK, seconds))
+            case step.Look(tenants, pause):
+                progress = step.looked(progress, desk.look(tenants))
+                if pause and not progress.halted:
+                    desk.pause(pause)
+            case step.Ask(tenant):
+                progress, refused = _asked(progress, tenant, desk, emit), clock.monotonic()
             case step.Run(tenant, attempt):
-                started = model.TenantStarted(clock.now(), tenant.id, attempt, host(), plan.pending.get(tenant.id))
+                started = model.TenantStarted(clock.now(), tenant.id, attempt, desk.host(), plan.pending.get(tenant.id))
                 outcome = _run(run, tenant, started, emit, clock)
-                ended = clock.monotonic()
+                ended, refused = clock.monotonic(), None
                 emit(model.TenantFinished(clock.now(), outcome))
                 progress = step.advance(plan, progress, outcome)
+
+
+def _since(then: float | None, clock: Clock) -> float | None:
+    return None if then is None else clock.monotonic() - then
+
+
+def _asked(progress: step.Progress, tenant: model.Tenant, desk: Desk, emit: Emit) -> step.Progress:
+    assert desk.gate is not None  # noqa: S101 - a plan with a gate comes with somebody to ask it
+    answer = desk.gate(tenant)
+    emit(answer)
+    return step.gated(progress, answer)
 
 
 def _run(run: Runner, tenant: model.Tenant, started: model.TenantStarted, emit: Emit, clock: Clock) -> model.Outcome:

@@ -80,8 +80,21 @@ def make_plan(
         canaries=sum(tenant.id in first for batch in batches for tenant in batch.tenants[:1]),
         retries=how.retries,
         deadline=how.deadline,
-        expected=expected,
+        expected={tenant.id: expected[tenant.id] for tenant in todo if tenant.id in expected},
+        gate=how.gate,
+        pause_after_canary=how.pause_after_canary,
+        code=_code_of(todo, states, survey),
     )
+
+
+def _code_of(
+    todo: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState | None], survey: model.Survey | None
+) -> dict[str, str]:
+    """The digests of those migrations that somebody is to apply: what a resumed run holds the code against."""
+    if survey is None:
+        return {}
+    names = {name for tenant in todo for state in [states[tenant.id]] if state for name in state.pending}
+    return {name: survey.code[name] for name in sorted(names) if name in survey.code}
 
 
 def _canaries(listed: tuple[model.Tenant, ...], todo: tuple[model.Tenant, ...], canary: model.Canary) -> set[str]:

@@ -28,6 +28,8 @@ class Run:
         match event:
             case model.RunStarted():
                 self.started = event
+            case model.RunResumed():
+                self.finished = None
             case model.PlanMade(_, plan):
                 self._take_plan(plan)
             case model.TenantStarted(_, tenant):
@@ -50,11 +52,13 @@ class Run:
     def settled(self) -> tuple[model.Outcome, ...]:
         """An outcome for every tenant of the plans: those never reached are skipped, those at work are unknown."""
         found = dict(self.outcomes)
-        for name in self.at_work:
+        for name, started in self.at_work.items():
             found[name] = model.Outcome(
                 name,
                 model.Status.UNKNOWN,
                 error="the run ended while it was at work: it may still be running on the host",
+                attempt=started.attempt,
+                host=started.host,
             )
         for plan in self.plans:
             for batch in plan.batches:

@@ -1,7 +1,8 @@
-"""Decides: `next_step` is pure, and answers Run, Wait or Stop."""
+"""Decides: `next_step` is pure, and answers Run, Wait, Ask, Look or Stop."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from opskit import durations, model
@@ -11,6 +12,8 @@ INTERRUPTED = "interrupted"
 
 
 BACKOFF = 5.0  # seconds before a first retry; each further one waits twice as long
+GATE_AGAIN = 10.0  # seconds until a gate that said `wait` is asked again
+GO_ON, HALT, ASK_AGAIN = 0, 1, 2  # the exit codes of a gate
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,24 @@ class Run:
 
 @dataclass(frozen=True)
 class Wait:
-    seconds: float
+    seconds: float | None  # None: until somebody says so
     tenant: model.Tenant  # that comes next
+    why: str = ""  # "" is the stagger
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask the gate whether this tenant may start."""
+
+    tenant: model.Tenant
+
+
+@dataclass(frozen=True)
+class Look:
+    """Ask the databases of these tenants, the canary, before anybody else starts; then pause, where that was asked."""
+
+    tenants: tuple[model.Tenant, ...]
+    pause: str = ""  # why
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,18 @@ class Stop:
     reason: str  # DONE, INTERRUPTED, or a sentence
 
 
-Step = Run | Wait | Stop
+Step = Run | Wait | Ask | Look | Stop
+
+
+@dataclass(frozen=True)
+class Word:
+    """What the operator has said so far, with signals or from another terminal."""
+
+    stop: str = ""  # why the run must start nothing more: INTERRUPTED, or who said so
+    pause: str = ""  # why it must wait: who said so
+
+
+NOTHING_SAID = Word()
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,9 @@ class Progress:
     again: tuple[Run, ...] = ()  # at the back of the queue
     failures: int = 0
     unknown: str = ""
+    looked: bool = False  # the databases have confirmed the canary
+    cleared: bool = False  # the gate lets the next tenant pass
+    halted: str = ""  # why the gate, or the look at the canary, ends the run
 
 
 def advance(plan: model.Plan, progress: Progress, outcome: model.Outcome) -> Progress:
@@ -57,9 +90,32 @@ def advance(plan: model.Plan, progress: Progress, outcome: model.Outcome) -> Pro
         again=(*again, Run(done.tenant, done.attempt + 1)) if retry else again,
         failures=progress.failures + bad,
         unknown=outcome.tenant if outcome.status is model.Status.UNKNOWN else progress.unknown,
+        cleared=False,
     )
     over = after.index == len(plan.batches[after.batch].tenants) and not after.again
     return Progress(batch=after.batch + 1) if over and not stopped(plan, after) else after
+
+
+def gated(progress: Progress, answer: model.GateAnswered) -> Progress:
+    """The progress after the gate's answer."""
+    if answer.exit == GO_ON:
+        return replace(progress, cleared=True)
+    if answer.exit == ASK_AGAIN:
+        return progress
+    said = f": {answer.said}" if answer.said else ""
+    why = "the gate said stop" if answer.exit == HALT else "the gate could not be asked" + _exit(answer.exit)
+    return replace(progress, halted=why + said)
+
+
+def _exit(code: int | None) -> str:
+    return "" if code is None else f" (exit {code}; it may say 0, 1 or 2)"
+
+
+def looked(progress: Progress, outcomes: Iterable[model.Outcome]) -> Progress:
+    """The progress after the databases were asked about the canary."""
+    bad = next((each for each in outcomes if each.status in (model.Status.FAILED, model.Status.UNKNOWN)), None)
+    why = f"the canary `{bad.tenant}` is not migrated: {bad.error}" if bad else ""
+    return replace(progress, looked=True, halted=why)
 
 
 def _next(plan: model.Plan, progress: Progress) -> Run:
@@ -72,6 +128,8 @@ def stopped(plan: model.Plan, progress: Progress) -> str:
     """Why the run must not go on, "" where it may."""
     if progress.unknown:
         return f"nobody knows how `{progress.unknown}` ended"
+    if progress.halted:
+        return progress.halted
     limit = plan.batches[progress.batch].max_failures if progress.batch < len(plan.batches) else None
     alone = progress.batch < plan.canaries
     failures = progress.failures + (0 if alone else len(plan.refused))  # who was refused has failed, too
@@ -82,25 +140,49 @@ def next_step(
     plan: model.Plan,
     progress: Progress,
     idle: float | None,
-    interrupted: bool = False,
+    word: Word = NOTHING_SAID,
+    *,
     left: float | None = None,
+    asked: float | None = None,
 ) -> Step:
     """What to do now.
 
     `idle` is the seconds since the last command ended, None before the first: the stagger is the pause
     between the end of one command and the start of the next, and never after the last. `left` is the
-    seconds until the run must start nothing more, None where it may go on for ever.
+    seconds until the run must start nothing more, None where it may go on for ever. `asked` is the seconds
+    since the gate said `wait` to the next tenant, None where it did not.
     """
-    why = stopped(plan, progress)
-    if why or interrupted:
-        return Stop(why or INTERRUPTED)
+    why = stopped(plan, progress) or word.stop
+    if why:
+        return Stop(why)
     if progress.batch == len(plan.batches):
         return Stop(DONE)
     following = _next(plan, progress)
     pause = _pause(plan, following) - idle if idle is not None else 0.0
     if left is not None and left - max(0.0, pause) < plan.expected.get(following.tenant.id, 0.0):
         return Stop(_out_of_time(plan, following.tenant, left))
-    return Wait(pause, following.tenant) if pause > 0 else following
+    if 0 < plan.canaries == progress.batch and not progress.looked:
+        return _look(plan)
+    if word.pause:
+        return Wait(None, following.tenant, word.pause)
+    return _paced(plan, progress, following, pause, asked)
+
+
+def _look(plan: model.Plan) -> Look:
+    canary = tuple(tenant for batch in plan.batches[: plan.canaries] for tenant in batch.tenants)
+    waits = plan.pause_after_canary and not plan.gate  # a gate is asked anyway
+    return Look(canary, "the canary is home" if waits else "")
+
+
+def _paced(plan: model.Plan, progress: Progress, following: Run, pause: float, asked: float | None) -> Step:
+    """The stagger, then the gate, then the tenant."""
+    if pause > 0:
+        return Wait(pause, following.tenant)
+    if not plan.gate or progress.cleared:
+        return following
+    if asked is not None and asked < GATE_AGAIN:
+        return Wait(GATE_AGAIN - asked, following.tenant, "the gate said wait")
+    return Ask(following.tenant)
 
 
 def _pause(plan: model.Plan, following: Run) -> float:

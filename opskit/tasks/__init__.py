@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from opskit.tasks import demo, history, migrate, tenants
+from opskit.tasks import demo, history, migrate, steering, tenants
 
 __all__ = ["namespace"]
 
@@ -23,6 +23,10 @@ namespace = Collection(
     migrate.migrate_tenant,
     history.runs,
     history.show_run,
+    steering.status,
+    steering.pause,
+    steering.continue_,
+    steering.stop,
     demo=Collection(demo.add_migration, demo.break_tenant, demo.reset),
 )
 namespace.configure({"opskit": {"env": None}})

@@ -14,13 +14,16 @@ from typing import Any
 from opskit import __version__, errors, frameworks, journal, model, redaction
 from opskit.frameworks import django
 from opskit.reporters.text import plural, printable, some
-from opskit.rollout import drive, plan, step, verify
-from opskit.tasks import interrupts, project, wiring
+from opskit.rollout import drive, plan, resume, step, verify
+from opskit.tasks import desk, gate, interrupts, project, resuming, wiring
 from opskit.tasks.task import complain, show_summary
 from opskit.transport import fleet
 
 _NOT_ALL = 5  # the exit code of a run that could not go on
-_UNTOUCHED = "nothing was migrated."
+
+
+def _untouched(options: project.Options) -> str:
+    return "nothing more was migrated." if options.resume else "nothing was migrated."
 
 
 def migrate(environment: model.Environment, options: project.Options) -> int:
@@ -29,23 +32,32 @@ def migrate(environment: model.Environment, options: project.Options) -> int:
         try:
             return _migrate(environment, options, interrupted)
         except KeyboardInterrupt:
-            state = "`invoke show-run` says how far it came." if interrupted.began else _UNTOUCHED
+            state = "`invoke show-run` says how far it came." if interrupted.began else _untouched(options)
             raise errors.Interrupted(errors.Interrupted("interrupted").told(state)) from None
         except errors.OpskitError as error:
-            raise type(error)(error.told(_UNTOUCHED)) from error  # after a start, `go` says it all
+            raise type(error)(error.told(_untouched(options))) from error  # after a start, `go` says it all
 
 
 def _migrate(environment: model.Environment, options: project.Options, interrupted: interrupts.Interrupts) -> int:
     with wiring.reachable(environment) as reached:
         clock = wiring.Clock()
-        run_id = journal.new_id(Path(reached.root), reached.name, clock.now())
+        again = options.resume
+        run_id = again.folder.name if again else journal.new_id(Path(reached.root), reached.name, clock.now())
         hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
         with contextlib.closing(fleet.Fleet(reached, hold, notice=complain)) as hosts:
             hosts.open()
-            record = wiring.Record(Path(reached.root), run_id, log_file=options.log_file, verbose=options.verbose)
+            record = wiring.Record(
+                Path(reached.root),
+                run_id,
+                log_file=options.log_file,
+                verbose=options.verbose,
+                resumed=again.folder if again else None,
+            )
             with contextlib.closing(record):
                 asked = project.Project(reached, frameworks.get(reached), hosts)
-                rollout = _Rollout(asked, options, record, interrupted, clock)
+                watch = desk.Desk(record.folder, interrupted, reached.name, wiring.operator())
+                rollout = _Rollout(asked, options, record, interrupted, clock, watch)
+                watch.say = rollout.notice
                 hosts.notice = rollout.notice
                 return rollout.go()
 
@@ -59,12 +71,14 @@ class _Rollout:
     record: wiring.Record
     interrupted: interrupts.Interrupts
     clock: wiring.Clock
+    desk: desk.Desk
     listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
 
     def go(self) -> int:
         """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
         reason, error = self._through()
-        started = bool(self.record.run.at_work) or any(each.attempt for each in self.record.run.outcomes.values())
+        run = self.record.run
+        started = any(name in run.at_work or run.outcomes[name].attempt for name in self.record.started)
         if started and not isinstance(error, errors.Interrupted):
             reason = self._verified(reason)
         self.interrupted.over = True
@@ -95,25 +109,43 @@ class _Rollout:
             return str(error), error
 
     def _begin(self) -> None:
-        environment, hosts = self.asked.environment, self.asked.fleet
-        self.record.emit(
-            model.RunStarted(
-                at=self.clock.now(),
-                run_id=self.record.journal.run_id,
-                environment=environment.name,
-                opskit=__version__,
-                operator=wiring.operator(),
-                machine=os.uname().nodename,
-                args=tuple(redaction.redact(arg) for arg in sys.argv[1:]),
-                host=hosts.host,
-                path=hosts.ready.path,
-                revision=hosts.ready.revision,
-            )
-        )
+        hosts = self.asked.fleet
+        self.record.emit(self._resumed() if self.options.resume else self._started())
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
             if hosts.recall(left, functools.partial(self._hear, str(left.get("label", "?")))):
                 hosts.forget(left)
+
+    def _started(self) -> model.RunStarted:
+        environment, ready = self.asked.environment, self.asked.fleet.ready
+        return model.RunStarted(
+            at=self.clock.now(),
+            run_id=self.record.journal.run_id,
+            environment=environment.name,
+            opskit=__version__,
+            operator=wiring.operator(),
+            machine=os.uname().nodename,
+            args=_typed(),
+            host=self.asked.fleet.host,
+            path=ready.path,
+            revision=ready.revision,
+            app_label=self.options.app_label,
+            migration_name=self.options.migration_name,
+            rollout=environment.rollout,
+        )
+
+    def _resumed(self) -> model.RunResumed:
+        ready = self.asked.fleet.ready
+        return model.RunResumed(
+            at=self.clock.now(),
+            opskit=__version__,
+            operator=wiring.operator(),
+            machine=os.uname().nodename,
+            args=_typed(),
+            host=self.asked.fleet.host,
+            path=ready.path,
+            revision=ready.revision,
+        )
 
     def _hear(self, tenant: str, text: str, partial: str) -> None:
         self.record.emit(model.Output(tenant, text, partial))
@@ -122,26 +154,45 @@ class _Rollout:
         self.record.emit(model.Notice(self.clock.now(), text))
 
     def _steps(self) -> str:
-        survey = self.asked.survey()
+        survey = self.asked.survey(self._doubtful())
+        if self.options.resume:
+            resuming.refuse_changes(self.options, survey)
         confirmed = self._shared_first(survey)
         if confirmed:
-            survey = self.asked.survey()
+            survey = self.asked.survey(self._doubtful())
         tenants = self.asked.tenants(least=0 if confirmed else 1)
         if not tenants:
             self.notice(f"`{self.asked.environment.name}` has no tenants yet")
             return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
+        chosen = self._left(tenants, survey) if self.options.resume else project.select(tenants, self.options)
         made = plan.make_plan(
-            project.select(tenants, self.options),
+            chosen,
             survey,
             self.asked.environment.rollout,
             everything=self.options.everything,
-            expected=project.history(self.asked.environment),
+            expected=project.history(self.asked.environment, chosen),
             listed=tenants,
         )
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
         return self._drive(made)
+
+    # -- what an earlier part of this run left open
+
+    def _doubtful(self) -> list[str]:
+        """The tenants that the run lost sight of: the survey is to look for them in PostgreSQL."""
+        return resuming.doubtful(self.options.resume.run) if self.options.resume else []
+
+    def _left(self, tenants: tuple[model.Tenant, ...], survey: model.Survey | None) -> tuple[model.Tenant, ...]:
+        """The tenants that are to be tried again; what the evidence says of the others is told."""
+        hosts = self.asked.fleet
+        left = resuming.left(self.options, tenants, survey, hosts.host, hosts.application_name)
+        for outcome in left.known:
+            self.record.emit(model.TenantVerified(self.clock.now(), outcome))
+        for text in left.notices:
+            self.notice(text)
+        return left.tenants
 
     # -- the shared database
 
@@ -199,16 +250,31 @@ class _Rollout:
         self.record.emit(model.PlanMade(self.clock.now(), made))
         self.interrupted.patient = self.interrupted.began = True
         try:
-            return drive.drive(
-                made,
-                self._run,
-                self.record.emit,
-                self.clock,
+            watched = drive.Desk(
                 host=lambda: self.asked.fleet.host,
-                interrupted=lambda: self.interrupted.asked,
+                word=self.desk.word,
+                pause=self.desk.pause,
+                gate=functools.partial(self._ask_gate, made.gate),
+                look=self._look,
             )
+            return drive.drive(made, self._run, self.record.emit, self.clock, watched)
         finally:
             self.interrupted.patient = False
+
+    def _ask_gate(self, command: str, tenant: model.Tenant) -> model.GateAnswered:
+        environment = self.asked.environment
+        about = {"OPSKIT_RUN": self.record.journal.run_id, "OPSKIT_ENV": environment.name}
+        return gate.ask(command, tenant, about, environment.root)
+
+    def _look(self, tenants: tuple[model.Tenant, ...]) -> list[model.Outcome]:
+        """The outcomes of a canary that stand, now that its databases were asked; none where they can't be."""
+        survey = self.asked.survey()
+        if survey is None:
+            return []
+        found = [self._held_against(self.record.run.outcomes[tenant.id], survey) for tenant in tenants]
+        for stands in found:
+            self.record.emit(model.TenantVerified(self.clock.now(), stands))
+        return found
 
     def _run(self, tenant: model.Tenant, attempt: int) -> model.Outcome:
         framework, hosts = self.asked.framework, self.asked.fleet
@@ -250,23 +316,25 @@ class _Rollout:
         """Ask once more what is pending, and hold every outcome against it."""
         if self.asked.framework.survey is None:
             return
-        attempted = [
-            each for each in self.record.run.outcomes.values() if each.attempt and each.tenant != model.SHARED.id
-        ]
+        outcomes = self.record.run.outcomes
+        attempted = [outcomes[name] for name in self.record.started if name in outcomes and name != model.SHARED.id]
         survey = self._ask_again(attempted)
         self.interrupted.over = True
-        before = {name: pending for made in self.record.run.plans for name, pending in made.pending.items()}
         for outcome in attempted:
-            after = survey.tenants.get(outcome.tenant) if survey else None
-            target = (self.options.app_label, self.options.migration_name)
-            stands = verify.verify(outcome, before[outcome.tenant], after, *target)
-            if survey and self.asked.fleet.application_name(outcome.tenant) in survey.busy:
-                stands = verify.still_at_work(stands)
+            stands = self._held_against(outcome, survey)
             with contextlib.suppress(errors.JournalError):  # said once already; what is known must still be shown
                 self.record.emit(model.TenantVerified(self.clock.now(), stands))
         appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey and self.listed else ()
         if appeared:
             self._late_notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
+
+    def _held_against(self, outcome: model.Outcome, survey: model.Survey | None) -> model.Outcome:
+        """What stands of an outcome, after the databases were asked."""
+        after = survey.tenants.get(outcome.tenant) if survey else None
+        before = resume.before(self.record.run).get(outcome.tenant)
+        stands = verify.verify(outcome, before, after, self.options.app_label, self.options.migration_name)
+        busy = survey is not None and self.asked.fleet.application_name(outcome.tenant) in survey.busy
+        return verify.still_at_work(stands) if busy else stands
 
     def _late_notice(self, text: str) -> None:
         with contextlib.suppress(errors.JournalError):
@@ -283,6 +351,10 @@ class _Rollout:
         except errors.OpskitError as error:
             self._late_notice(f"the databases could not be asked what is pending now: {error}")
             return None
+
+
+def _typed() -> tuple[str, ...]:
+    return tuple(redaction.redact(arg) for arg in sys.argv[1:])
 
 
 def _named(reply: model.Reply, host: str, tenant: model.Tenant) -> model.Reply:

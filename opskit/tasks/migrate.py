@@ -33,10 +33,15 @@ _COMMON = {
         "order": "`listed`, `name`, `smallest-first` or `slowest-first`, as the last runs tell",
         "until": "start no tenant after this time of day (`06:00`), and none that would overrun it",
         "max-duration": "start no tenant after this long (`2h`), and none that would overrun it",
+        "gate": "a command that is asked before each tenant: exit 0 goes on, 1 stops, 2 waits and is asked again",
+        "pause-after-canary": "wait for a person (or for --gate) when the canary is home",
+        "resume": "go on with this run (default: the newest that left tenants behind), with those that are not home",
+        "changed-code": "resume although the code's migrations are not those that were planned",
         "all": "run the command for tenants with nothing pending, too",
         "shared": "migrate the shared (master, public) database first, where it has pending migrations",
         "plan": "show what would be done, and do nothing",
-    }
+    },
+    optional=("resume",),
 )
 def migrate_all(
     context: invoke.Context,
@@ -51,6 +56,10 @@ def migrate_all(
     order: str | None = None,
     until: str | None = None,
     max_duration: str | None = None,
+    gate: str | None = None,
+    pause_after_canary: bool = False,
+    resume: Any = None,
+    changed_code: bool = False,
     all: bool = False,
     shared: bool = False,
     plan: bool = False,
@@ -61,7 +70,7 @@ def migrate_all(
     v: bool = False,
 ) -> int:
     """Migrate every tenant that has something pending, one after the other."""
-    from opskit.tasks import flow, pacing, planning, project  # noqa: PLC0415 - start-up time
+    from opskit.tasks import flow, pacing, planning, project, resuming  # noqa: PLC0415 - start-up time
 
     options = project.Options(
         only=patterns("tenants", tenants),
@@ -72,6 +81,7 @@ def migrate_all(
     )
     if fail_fast and max_failures is not None:
         raise errors.UsageError("--fail-fast and --max-failures contradict each other")
+    _resumable(options, resume, changed_code=changed_code)
     how = pacing.changes(
         stagger=stagger,
         canary=canary,
@@ -80,10 +90,15 @@ def migrate_all(
         order=order,
         until=until,
         max_duration=max_duration,
+        gate=gate,
+        pause_after_canary=pause_after_canary,
     )
     limits = _limits(timeout)
-    chosen = environment(context, env)
-    chosen = replace(chosen, rollout=replace(chosen.rollout, **how), **limits)
+    chosen = environment(context, env or _of_the_run(resume))
+    if resume:
+        options = resuming.options(options, chosen, "" if resume is True else resume, changed_code=changed_code)
+    chosen = replace(chosen, rollout=replace(resuming.controls(options, chosen), **how), **limits)
+    pacing.someone_to_ask(chosen.rollout)
     if plan or context.config.run.dry:
         return planning.show_plan(chosen, options)
     return flow.migrate(chosen, options)
@@ -132,6 +147,21 @@ def migrate_tenant(
     if context.config.run.dry:
         return planning.show_plan(chosen, options)
     return flow.migrate(chosen, options)
+
+
+def _resumable(options: Any, resume: Any, *, changed_code: bool) -> None:
+    """A resumed run has its tenants already. Raises UsageError."""
+    if resume == "":
+        raise errors.UsageError("--resume: expected a run's id, found nothing")
+    if resume and (options.only or options.exclude or options.everything):
+        raise errors.UsageError("--resume goes on with a run's own tenants: not with --tenants, --exclude or --all")
+    if changed_code and not resume:
+        raise errors.UsageError("--changed-code needs --resume")
+
+
+def _of_the_run(resume: Any) -> str | None:
+    """The environment that a run-id names, where it is a whole one."""
+    return (str(resume).partition("-")[2] or None) if resume and resume is not True else None
 
 
 def _common(yes: bool, format_: str, log_file: str | None, verbose: bool) -> dict[str, Any]:

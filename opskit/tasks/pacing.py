@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from opskit import errors
+from opskit import errors, model
 from opskit.rollout import controls
 from opskit.tasks.task import duration, one_of
 
@@ -20,6 +21,8 @@ def changes(
     order: str | None,
     until: str | None,
     max_duration: str | None,
+    gate: str | None,
+    pause_after_canary: bool,
 ) -> dict[str, Any]:
     """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag."""
     if until is not None and max_duration is not None:
@@ -31,8 +34,30 @@ def changes(
         "retries": _parsed("retries", retries, controls.parse_retries),
         "order": _parsed("order", order, lambda text: one_of("order", text, controls.ORDERS)),
         "deadline": _deadline(until, max_duration),
+        "gate": _parsed("gate", gate, _gate),
+        "pause_after_canary": pause_after_canary or None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _gate(text: str) -> str:
+    if not text.strip():
+        raise errors.UsageError("expected a command, found nothing")
+    return text
+
+
+def someone_to_ask(how: model.Controls) -> None:
+    """Refuse a pause after the canary that nobody would end. Raises UsageError."""
+    if not how.pause_after_canary:
+        return
+    if how.canary == model.Canary():
+        raise errors.UsageError("--pause-after-canary needs a canary: --canary, or the inventory's `rollout.canary`.")
+    if how.gate or how.deadline or (sys.stdin and sys.stdin.isatty()):
+        return
+    raise errors.UsageError(
+        "--pause-after-canary waits for a person, and there is no terminal",
+        hint="`--gate` can answer instead; with `--until` or `--max-duration`, `invoke continue` can until then.",
+    )
 
 
 def _deadline(until: str | None, max_duration: str | None) -> datetime | None:

@@ -7,10 +7,10 @@ import json
 import shlex
 import sys
 
-from opskit import errors, frameworks, model
+from opskit import durations, errors, frameworks, model
 from opskit.reporters.text import plural, printable, some
-from opskit.rollout import plan
-from opskit.tasks import project, wiring
+from opskit.rollout import eta, plan
+from opskit.tasks import project, resuming, wiring
 from opskit.tasks.task import answer, complain
 from opskit.transport import fleet
 
@@ -24,7 +24,7 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
         shared = (survey.shared if survey else None) or ()
         try:
             listed = asked.tenants()
-            tenants = project.select(listed, options)
+            tenants = _chosen(options, listed, survey, hosts)
         except errors.ListingError:
             if not shared:  # where the tenant table itself is pending, the listing can't work yet
                 raise
@@ -34,7 +34,7 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
             survey,
             environment.rollout,
             everything=options.everything,
-            expected=project.history(environment),
+            expected=project.history(environment, tenants),
             listed=listed,
         )
         unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None
@@ -49,6 +49,16 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
             )
         )
     return 0
+
+
+def _chosen(
+    options: project.Options, listed: tuple[model.Tenant, ...], survey: model.Survey | None, hosts: fleet.Fleet
+) -> tuple[model.Tenant, ...]:
+    """The tenants that the flags mean, or that a run left behind. Raises UsageError, CannotStart."""
+    if not options.resume:
+        return project.select(listed, options)
+    resuming.refuse_changes(options, survey)
+    return resuming.left(options, listed, survey, hosts.host, hosts.application_name).tenants
 
 
 def _plan_json(environment: model.Environment, made: model.Plan, shared: tuple[str, ...]) -> str:
@@ -76,6 +86,11 @@ def _plan_table(
     if len(made.batches) > 1:
         canary = tuple(tenant.id for tenant in made.batches[0].tenants)
         parts.append(f"the canary goes first, and a failure there stops the run: {some(canary)}")
+    if made.gate:
+        parts.append(f"before each tenant this is asked: {printable(made.gate)}")
+    about = eta.of(made)
+    if about:
+        parts.append(f"it would take about {durations.show(about)}, pauses included, as the last runs tell.")
     total = plural(len(made.pending), "tenant")
     parts.append(f"{len(ids)} of {total} would be migrated; {len(made.current)} have nothing pending.")
     parts.append(f"next: `{_next(environment, options, bool(shared))}`")

@@ -12,7 +12,17 @@ from opskit import errors, frameworks, journal, model
 from opskit.frameworks import survey as surveys
 from opskit.reporters.text import plural, some
 from opskit.rollout import plan
+from opskit.rollout import run as runs
 from opskit.transport import fleet
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The run that is to go on, as its journal tells it."""
+
+    folder: Path
+    run: runs.Run
+    changed_code: bool = False  # although the migrations of the code are not those that were planned
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Options:
     json: bool = False
     log_file: str | None = None
     verbose: bool = False
+    resume: Resumed | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +100,6 @@ def shared_refusal(environment: model.Environment, pending: tuple[str, ...]) -> 
     )
 
 
-def history(environment: model.Environment) -> dict[str, float]:
-    """{tenant_id: seconds} of the last runs, where the rollout's controls ask for it."""
-    how = environment.rollout
-    if how.deadline is None and how.order in ("listed", "name"):
-        return {}
-    return journal.durations(Path(environment.root), environment.name)
+def history(environment: model.Environment, tenants: Iterable[model.Tenant]) -> dict[str, float]:
+    """{tenant_id: seconds} that these tenants took the last time, as the newest runs tell."""
+    return journal.durations(Path(environment.root), environment.name, wanted=[tenant.id for tenant in tenants])

@@ -19,8 +19,12 @@ _MONTH = 30 * 86400.0  # seconds: the most that an inventory takes, too
 FORMAT = "`table` for people, `json` for machines"
 
 
-def task(help: Mapping[str, str]) -> Callable[[Callable[..., int | None]], Any]:
+def task(
+    help: Mapping[str, str], *, name: str | None = None, optional: tuple[str, ...] = ()
+) -> Callable[[Callable[..., int | None]], Any]:
     """Declare a task. An OpskitError becomes one message on stderr and its exit code; an int is the exit code.
+
+    `optional` flags may go without a value: they are True then.
 
     Short flags are not derived: ours would clash with each other and with Invoke's own (-e, -d, -p, -T, -w).
     """
@@ -34,7 +38,7 @@ def task(help: Mapping[str, str]) -> Callable[[Callable[..., int | None]], Any]:
             if code:
                 raise invoke.Exit(code=code)
 
-        return invoke.task(run, help=dict(help), auto_shortflags=False)
+        return invoke.task(run, name=name, help=dict(help), optional=optional, auto_shortflags=False)
 
     return declare
 

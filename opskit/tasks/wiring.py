@@ -68,10 +68,14 @@ def progress(verbose: bool) -> drive.Emit:
 class Record:
     """Everything that hears the run: first the journal, then the fold, then those who tell people."""
 
-    def __init__(self, root: Path, run_id: str, *, log_file: str | None, verbose: bool) -> None:
-        self.run = runs.Run()
+    def __init__(
+        self, root: Path, run_id: str, *, log_file: str | None, verbose: bool, resumed: Path | None = None
+    ) -> None:
+        """`resumed` is the folder of the run that goes on; a new run has none."""
         self._logs: list[files.LogFile | files.TenantFiles] = [files.LogFile(Path(log_file))] if log_file else []
-        self.journal = journal.create(root, run_id)
+        self.journal = journal.reopen(resumed) if resumed else journal.create(root, run_id)
+        self.run = journal.load(resumed) if resumed else runs.Run()
+        self.started: dict[str, None] = {}  # the tenants whose command this process has announced, in order
         self.folder = self.journal.folder
         self._logs += [files.LogFile(self.folder / "run.log"), files.TenantFiles(self.folder)]
         self._screen = progress(verbose)
@@ -82,6 +86,8 @@ class Record:
         try:
             self._write(event)
         finally:
+            if isinstance(event, model.TenantStarted):
+                self.started[event.tenant] = None
             self.run.apply(event)
             self._screen(event)
 

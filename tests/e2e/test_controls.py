@@ -50,7 +50,7 @@ def test_the_summary_says_why_the_run_stopped_and_how_to_go_on(desk):
     assert "3 tenants: 1 failed, 2 skipped. the run stopped: 1 failed, 0 allowed." in result.out.splitlines()
     assert result.out.splitlines()[-1] == (
         "next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id=acme`, "
-        "or `invoke migrate-all --env=prod`: everyone runs."
+        "or `invoke migrate-all --env=prod --resume` for all that are left."
     )
 
 

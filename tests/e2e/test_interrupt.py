@@ -43,7 +43,7 @@ def test_over_ssh_it_is_the_same_and_the_summary_tells_how_to_go_on(desk, sshd):
 
     assert (result.code, desk.migrated) == (130, ["acme"])
     assert "3 tenants: 1 migrated, 2 skipped. the run stopped: interrupted." in result.out
-    assert "next: `invoke migrate-all --env=prod`" in result.out
+    assert "next: `invoke migrate-all --env=prod --resume` goes on with those that are left." in result.out
     assert "Traceback" not in result.err
 
 

@@ -87,7 +87,7 @@ def test_a_failure_ends_in_5_with_the_table_the_counts_the_log_and_the_next_comm
     assert f"output of globex: {folder}/tenants/{next((desk.runs[0] / 'tenants').glob('globex-*')).name}" in rest
     assert rest[-1].startswith(
         "next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id=globex`, "
-        "or `invoke migrate-all --env=prod`"
+        "or `invoke migrate-all --env=prod --resume` for all that are left."
     )
 
 

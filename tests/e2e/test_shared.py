@@ -61,7 +61,7 @@ def test_where_it_fails_no_tenant_is_started_and_the_same_command_is_told(desk):
     assert result.message == (
         "the shared database was not migrated: RuntimeError: column exists. the run stopped there."
     )
-    assert result.out.splitlines()[-1] == "next: `invoke migrate-all --env=prod --shared`: everyone runs."
+    assert result.out.splitlines()[-1] == "next: fix the cause, then `invoke migrate-all --env=prod --shared`."
 
 
 def test_a_project_without_a_command_for_it_is_told_so_and_nobody_is_started(desk):

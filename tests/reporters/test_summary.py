@@ -223,7 +223,7 @@ def test_a_failure_names_its_output_and_the_next_command(tmp_path):
         f"output of it's: {file}",
         (
             "next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id='it'\"'\"'s'`, "
-            "or `invoke migrate-all --env=prod`: only what is pending runs."
+            "or `invoke migrate-all --env=prod --resume` for all that are left."
         ),
     ]
     assert expected == after_table(run_of(outcome("a"), outcome("it's", FAILED, error="x")), tmp_path)
@@ -241,45 +241,32 @@ def test_an_unknown_outcome_comes_before_the_failures(tmp_path):
         "2 tenants: 1 failed, 1 unknown. the run stopped: nobody knows how `b` ended.",
         f"log: {tmp_path}/run.log",
         (
-            "next: `invoke migrate-all --env=prod` asks the databases first, "
-            "and starts nothing while that command still runs on the host."
+            "next: `invoke migrate-all --env=prod --resume` asks the host and the databases first, "
+            "and starts nothing that may still be at work."
         ),
     ]
     assert expected == after_table(run, tmp_path)
 
 
-def test_an_interrupted_run_goes_on_with_the_same_command(tmp_path):
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
     run = run_of(outcome("a"), outcome("b", SKIPPED, attempt=0, verified=False), reason="interrupted")
     expected = [
         "2 tenants: 1 migrated, 1 skipped. the run stopped: interrupted.",
         f"log: {tmp_path}/run.log",
-        "next: `invoke migrate-all --env=prod`: only what is pending runs.",
+        "next: `invoke migrate-all --env=prod --resume` goes on with those that are left.",
     ]
     assert expected == after_table(run, tmp_path)
 
 
 def test_a_failed_shared_database_is_not_migrated_as_a_tenant(tmp_path):
     lines = after_table(run_of(outcome(model.SHARED.id, FAILED)), tmp_path)
-    assert "next: `invoke migrate-all --env=prod --shared`: only what is pending runs." == lines[-1]
+    assert "next: fix the cause, then `invoke migrate-all --env=prod --shared`." == lines[-1]
 
 
-def test_a_failed_shared_database_comes_again_with_those_that_failed_too(tmp_path):
-    lines = after_table(run_of(outcome(model.SHARED.id, FAILED), outcome("a", FAILED)), tmp_path)
-    assert (
-        "next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id=a`, "
-        "or `invoke migrate-all --env=prod --shared`: only what is pending runs."
-    ) == lines[-1]
-
-
-@pytest.mark.parametrize("status", [FAILED, SKIPPED])
-def test_where_nothing_could_be_verified_everyone_runs_again(tmp_path, status):
-    run = run_of(outcome("a", verified=False), outcome("b", status, verified=False, attempt=int(status is FAILED)))
-    assert after_table(run, tmp_path)[-1].endswith("`invoke migrate-all --env=prod`: everyone runs.")
-
-
-def test_where_one_was_verified_only_what_is_pending_runs(tmp_path):
-    run = run_of(outcome("a"), outcome("b", FAILED, verified=False))
-    assert after_table(run, tmp_path)[-1].endswith("`invoke migrate-all --env=prod`: only what is pending runs.")
+@pytest.mark.parametrize("status", [FAILED, SKIPPED, UNKNOWN])
+def test_without_the_shared_database_there_is_no_plan_to_resume(tmp_path, status):
+    lines = after_table(run_of(outcome(model.SHARED.id, status), outcome("a", FAILED)), tmp_path)
+    assert "next: fix the cause, then `invoke migrate-all --env=prod --shared`." == lines[-1]
 
 
 def test_unverified_success_is_said_to_be_that(tmp_path):
@@ -324,7 +311,7 @@ def test_history_is_a_line_a_run(tmp_path):
     table = rows(summary.history([done, cut_off, later]))
     expected = [
         "20261122T140200-prod prod dep\\x1bloy@ops1 1 migrated 2m05s done",
-        "20261122T150000-prod-eu prod-eu dep\\x1bloy@ops1 no tenants no end recorded: it still runs, or was killed",
+        "20261122T150000-prod-eu prod-eu dep\\x1bloy@ops1 no tenants no end recorded: it was killed",
     ]
     assert expected == [" ".join(row.split()) for row in table[:2]]
     assert "line 1: it was written by a later opskit (format 99, this one reads 1)" in table[2]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from opskit import errors, model, testing
-from opskit.rollout import drive
+from opskit.rollout import drive, step
 
 A, B, C = (model.Tenant(name) for name in "abc")
 MIGRATED, FAILED, UNKNOWN, SKIPPED = (
@@ -62,7 +62,9 @@ def test_every_start_is_told_before_it_happens_and_every_end_after_it():
         told.append(("runs", tenant.id, attempt))
         return run(tenant, attempt)
 
-    reason = drive.drive(plan(A, B, pending={"a": ("app.0001_x",)}), witness, told.append, clock, host=lambda: "app1")
+    reason = drive.drive(
+        plan(A, B, pending={"a": ("app.0001_x",)}), witness, told.append, clock, drive.Desk(host=lambda: "app1")
+    )
     expected = [
         started(0, "a", ("app.0001_x",), "app1"),
         ("runs", "a", 1),
@@ -116,9 +118,8 @@ def test_an_unknown_outcome_ends_the_run():
 
 def test_an_interruption_during_the_pause_starts_nothing_more():
     clock, events = testing.FakeClock(), []
-    reason = drive.drive(
-        plan(A, B, stagger=60), runner(clock), events.append, clock, interrupted=lambda: len(clock.slept) == 2
-    )
+    desk = drive.Desk(word=lambda: step.Word(stop=step.INTERRUPTED if len(clock.slept) == 2 else ""))
+    reason = drive.drive(plan(A, B, stagger=60), runner(clock), events.append, clock, desk)
     assert "interrupted" == reason
     assert [started(0, "a"), finished(10, "a"), model.Waiting(60, "b"), model.Waiting(59, "b")] == events
 
@@ -204,17 +205,17 @@ def test_ten_thousand_tenants_are_each_looked_at_a_few_times_and_never_all_at_on
         calls["run"] += 1
         return model.Outcome(tenant.id, MIGRATED)
 
-    def interrupted():
-        calls["interrupted"] += 1
-        return False
+    def word():
+        calls["word"] += 1
+        return step.NOTHING_SAID
 
     drive.drive(
         model.Plan((model.Batch(many),), {}),
         run,
         lambda event: events.update([type(event).__name__]),
         clock,
-        interrupted=interrupted,
+        drive.Desk(word=word),
     )
     assert {"TenantStarted": 10_000, "TenantFinished": 10_000} == events
-    assert {"run": 10_000, "interrupted": 10_001} == calls
+    assert {"run": 10_000, "word": 10_001} == calls
     assert {"item": 20_000} == many.looks

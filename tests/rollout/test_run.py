@@ -77,7 +77,7 @@ def test_outcomes_stand_in_the_order_they_came_to_be():
 def test_the_tenant_at_work_when_the_record_ends_is_unknown():
     run = runs.fold([plan_made(A, B), started(A)])
     expected = (
-        outcome(A, STATUS.UNKNOWN, error=CUT_OFF),
+        outcome(A, STATUS.UNKNOWN, error=CUT_OFF, attempt=1, host="app1"),
         outcome(B, STATUS.SKIPPED),
     )
     assert expected == run.settled()
@@ -85,7 +85,7 @@ def test_the_tenant_at_work_when_the_record_ends_is_unknown():
 
 def test_a_tenant_started_again_is_unknown_until_it_ends_again():
     run = runs.fold([plan_made(A), started(A), finished(A, STATUS.FAILED), started(A)])
-    assert (outcome(A, STATUS.UNKNOWN, error=CUT_OFF),) == run.settled()
+    assert (outcome(A, STATUS.UNKNOWN, error=CUT_OFF, attempt=1, host="app1"),) == run.settled()
 
 
 def test_settling_does_not_change_the_run():

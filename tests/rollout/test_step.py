@@ -1,10 +1,14 @@
 """`next_step` and `advance`, by the exact list of steps they answer."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
 
 from opskit import model
 from opskit.rollout import step
 
+AT = datetime(2026, 11, 22, tzinfo=UTC)
 A, B, C = (model.Tenant(name) for name in "abc")
 MIGRATED, FAILED, UNKNOWN, SKIPPED, CURRENT = (
     model.Status.MIGRATED,
@@ -27,13 +31,16 @@ def steps(plan, *statuses, interrupted_after: int | None = None) -> list[step.St
     """What is answered when each Wait is obeyed in full, and the tenants end as `statuses` say (migrated after that)."""
     ends, progress, idle, ran, answered = list(statuses), step.Progress(), None, 0, []
     while True:
-        now = step.next_step(plan, progress, idle, interrupted_after is not None and ran >= interrupted_after)
+        asked = interrupted_after is not None and ran >= interrupted_after
+        now = step.next_step(plan, progress, idle, step.Word(stop=step.INTERRUPTED if asked else ""))
         answered.append(now)
         match now:
             case step.Stop():
                 return answered
             case step.Wait(seconds, _):
                 idle += seconds
+            case step.Look():
+                progress = step.looked(progress, ())
             case step.Run(tenant):
                 status = ends.pop(0) if ends else MIGRATED
                 progress, idle, ran = step.advance(plan, progress, model.Outcome(tenant.id, status)), 0.0, ran + 1
@@ -69,7 +76,7 @@ def test_who_was_refused_may_be_one_too_many_already():
 
 def test_who_was_refused_is_not_held_against_the_canary():
     made = replace(plan(batch(A, max_failures=0), batch(B, max_failures=1)), canaries=1, refused={"x": "no database"})
-    assert [step.Run(A), step.Run(B), step.Stop("done")] == steps(made)
+    assert [step.Run(A), step.Look((A,)), step.Run(B), step.Stop("done")] == steps(made)
     assert [step.Run(A), step.Stop("1 failed, 0 allowed")] == steps(made, FAILED)
 
 
@@ -239,3 +246,95 @@ def test_the_stagger_before_a_tenant_counts():
     made = model.Plan(batches=(batch(A),), pending={}, expected={"a": 90.0}, stagger=60)
     assert step.next_step(made, step.Progress(), 0.0, left=151.0) == step.Wait(60, A)
     assert isinstance(step.next_step(made, step.Progress(), 0.0, left=149.0), step.Stop)
+
+
+# ---------------------------------------------------------------- the look at the canary, pauses, the gate
+
+
+def canary_first(**more) -> model.Plan:
+    return replace(plan(batch(A, max_failures=0), batch(B, C)), canaries=1, **more)
+
+
+HOME = step.Progress(batch=1)  # the canary is home, and nobody has looked
+
+
+def outcome(tenant, status, error=""):
+    return model.Outcome(tenant.id, status, error=error)
+
+
+def test_the_databases_confirm_the_canary_before_anybody_else_starts():
+    assert step.Look((A,)) == step.next_step(canary_first(stagger=60.0), HOME, 0.0)
+    after = step.looked(HOME, [outcome(A, MIGRATED)])
+    assert step.Run(B) == step.next_step(canary_first(), after, 0.0)
+    assert step.Run(B) == step.next_step(canary_first(), step.looked(HOME, []), 0.0)
+
+
+@pytest.mark.parametrize("status", [FAILED, UNKNOWN])
+def test_a_canary_that_only_said_ok_ends_the_run(status):
+    after = step.looked(HOME, [outcome(A, status, "it said OK, and 1 migration is still pending")])
+    why = "the canary `a` is not migrated: it said OK, and 1 migration is still pending"
+    assert step.Stop(why) == step.next_step(canary_first(), after, 0.0)
+
+
+def test_nobody_looks_where_the_canary_was_all():
+    alone = replace(plan(batch(A, max_failures=0)), canaries=1)
+    assert step.Stop("done") == step.next_step(alone, HOME, 0.0)
+
+
+def test_a_pause_after_the_canary_comes_with_the_look_and_a_gate_stands_in_for_it():
+    asked = canary_first(pause_after_canary=True)
+    assert step.Look((A,), "the canary is home") == step.next_step(asked, HOME, 0.0)
+    assert step.Look((A,)) == step.next_step(replace(asked, gate="true"), HOME, 0.0)
+
+
+def test_a_pause_waits_until_somebody_says_otherwise_and_gives_way_to_everything_that_ends_the_run():
+    made, paused = plan(batch(A, B), stagger=60), step.Word(pause="paused by deploy@ops1")
+    assert step.Wait(None, A, "paused by deploy@ops1") == step.next_step(made, step.Progress(), None, paused)
+    assert step.Stop("its time is up") == step.next_step(made, step.Progress(), None, paused, left=-1.0)
+    assert step.Stop("done") == step.next_step(made, step.Progress(batch=1), 0.0, paused)
+    stopped = replace(paused, stop="deploy@ops1 said stop")
+    assert step.Stop("deploy@ops1 said stop") == step.next_step(made, step.Progress(), None, stopped)
+
+
+def test_a_pause_counts_as_stagger():
+    made = plan(batch(A, B), stagger=60)
+    assert step.Run(B) == step.next_step(made, step.Progress(index=1), 600.0)
+
+
+def answered(code, said=""):
+    return model.GateAnswered(AT, "a", code, said)
+
+
+def test_the_gate_is_asked_before_each_tenant_after_the_stagger():
+    made = replace(plan(batch(A, B), stagger=60), gate="check-lag")
+    assert step.Ask(A) == step.next_step(made, step.Progress(), None)
+    cleared = step.gated(step.Progress(), answered(0))
+    assert step.Run(A) == step.next_step(made, cleared, None)
+    after = step.advance(made, cleared, outcome(A, MIGRATED))
+    assert step.Wait(59.0, B) == step.next_step(made, after, 1.0)
+    assert step.Ask(B) == step.next_step(made, after, 60.0)
+
+
+def test_a_gate_that_says_wait_is_asked_again_after_ten_seconds():
+    made = replace(plan(batch(A)), gate="check-lag")
+    waiting = step.gated(step.Progress(), answered(2, "lag 40 s"))
+    assert step.Wait(10.0, A, "the gate said wait") == step.next_step(made, waiting, None, asked=0.0)
+    assert step.Wait(1.0, A, "the gate said wait") == step.next_step(made, waiting, None, asked=9.0)
+    assert step.Ask(A) == step.next_step(made, waiting, None, asked=10.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "why"),
+    [
+        (1, "", "the gate said stop"),
+        (1, "lag 40 s", "the gate said stop: lag 40 s"),
+        (127, "sh: 1: check-lag: not found", "the gate could not be asked (exit 127; it may say 0, 1 or 2): sh: 1: "),
+        (-9, "", "the gate could not be asked (exit -9; it may say 0, 1 or 2)"),
+        (None, "it did not answer in 60 s", "the gate could not be asked: it did not answer in 60 s"),
+    ],
+)
+def test_every_other_answer_of_the_gate_ends_the_run(code, said, why):
+    made = replace(plan(batch(A)), gate="check-lag")
+    now = step.next_step(made, step.gated(step.Progress(), answered(code, said)), None)
+    assert isinstance(now, step.Stop)
+    assert now.reason.startswith(why)

@@ -1,0 +1,123 @@
+"""A run that is going on, as its journal tells it: for people, and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from opskit import control, durations, errors, journal
+from opskit.reporters.text import printable
+from opskit.rollout import eta
+from opskit.rollout import run as runs
+
+
+@dataclass(frozen=True)
+class Now:
+    """One run at one moment. Times are in seconds; what nobody knows is None, or empty."""
+
+    run_id: str
+    environment: str
+    operator: str
+    host: str
+    state: str  # "asking", "migrating", "waiting", "pausing", "paused by …", "the canary is home" or "stopping"
+    tenant: str  # that is at work
+    attempt: int
+    seconds: float | None  # that it has been at work
+    usual: float | None  # that it took the last time
+    done: int  # tenants whose command has ended
+    total: int  # tenants that get a command
+    left: float | None  # until the run ends, pauses included
+
+
+def look(folder: Path, now: datetime) -> Now:
+    """What the run of a folder is doing. Raises JournalError."""
+    run = journal.load(folder)
+    started = run.started
+    ids = [tenant.id for plan in run.plans for batch in plan.batches for tenant in batch.tenants]
+    ended = [name for name in dict.fromkeys(ids) if name in run.outcomes and name not in run.at_work]
+    at_work = next(iter(run.at_work.values()), None)
+    seconds = (now - at_work.at).total_seconds() if at_work else None
+    expected = {name: usual for plan in run.plans for name, usual in plan.expected.items()}
+    return Now(
+        run_id=folder.name,
+        environment=journal.environment_of(folder.name),
+        operator=started.operator if started else "",
+        host=at_work.host if at_work else (started.host if started else ""),
+        state=_state(run, control.heard(folder)),
+        tenant=at_work.tenant if at_work else "",
+        attempt=at_work.attempt if at_work else 0,
+        seconds=seconds,
+        usual=expected.get(at_work.tenant) if at_work else None,
+        done=len(ended),
+        total=len(set(ids)),
+        left=_left(run, ended, seconds or 0.0),
+    )
+
+
+def _state(run: runs.Run, said: control.Said) -> str:
+    if said.word == control.STOP:
+        return "stopping"
+    if said.word == control.PAUSE:
+        return "pausing" if run.at_work else said.reason
+    if run.at_work:
+        return "migrating"
+    return "waiting" if run.plans else "asking"
+
+
+def _left(run: runs.Run, ended: list[str], seconds: float) -> float | None:
+    estimate = eta.Eta()
+    for plan in run.plans:
+        estimate.take(plan)
+    for name in ended:
+        estimate.done(run.outcomes[name])
+    left = estimate.seconds()
+    return None if left is None else max(0.0, left - seconds)
+
+
+def as_json(folders: Iterable[Path], now: datetime) -> str:
+    """A list, an object a run with the fields of Now."""
+    return json.dumps([asdict(look(folder, now)) for folder in folders])
+
+
+def as_table(folders: Iterable[Path], now: datetime) -> str:
+    """A table, a line a run."""
+    from tabulate import tabulate  # noqa: PLC0415 - start-up time
+
+    found = []
+    for folder in folders:
+        try:
+            found.append(_row(look(folder, now)))
+        except errors.JournalError as error:  # a record that can't be read must not hide the others
+            found.append((folder.name, "", printable(str(error)), "", "", "", ""))
+    if not found:
+        return "no run is going on here."
+    headers = ("run", "by", "state", "done", "at work", "for", "left")
+    return tabulate(found, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def _row(now: Now) -> tuple[str, ...]:
+    usual = f" (usually {durations.show(now.usual)})" if now.usual is not None else ""
+    return (
+        now.run_id,
+        printable(now.operator),
+        printable(now.state),
+        f"{now.done} of {now.total}",
+        f"{printable(now.tenant)} on {printable(now.host)}" if now.tenant else "",
+        f"{durations.show(now.seconds)}{usual}" if now.seconds is not None else "",
+        durations.show(now.left) if now.left is not None else "?",
+    )
+
+
+def obeyed(run: runs.Run, folder: Path, word: str) -> str:
+    """What becomes of the word that was said, and what to type next."""
+    name = journal.environment_of(folder.name)
+    at_work = next(iter(run.at_work), "")
+    first = f"`{printable(at_work)}` is finished first; " if at_work else ""
+    if word == control.PAUSE:
+        return f"{folder.name}: {first}nothing else starts until `invoke continue --env={name}`."
+    if word == control.STOP:
+        return f"{folder.name}: {first}nothing else starts. `invoke migrate-all --env={name} --resume` goes on later."
+    return f"{folder.name}: it goes on. `invoke status --env={name}` shows how far it is."

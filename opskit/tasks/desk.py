@@ -1,0 +1,79 @@
+"""What the operator wants of a run that is going on: signals, words from another terminal, Enter on this one."""
+
+from __future__ import annotations
+
+import select
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from opskit import control
+from opskit.rollout import step
+from opskit.tasks import interrupts
+
+
+class Desk:
+    """Hears all of them. `say` tells the operator what was heard."""
+
+    def __init__(self, folder: Path, interrupted: interrupts.Interrupts, environment: str, operator: str) -> None:
+        self._folder = folder
+        self._interrupted = interrupted
+        self._environment = environment
+        self._operator = operator
+        self._last = control.NOTHING
+        self.say: Callable[[str], None] = lambda _: None
+        control.clear(folder)  # what was said before the run was resumed
+
+    def word(self) -> step.Word:
+        """What the operator wants by now."""
+        if self._interrupted.asked:
+            return step.Word(stop=step.INTERRUPTED)
+        if self._last.word == control.PAUSE:
+            self._hear_this_terminal()
+        said = control.heard(self._folder)
+        if said != self._last:
+            self._last = said
+            self._tell(said)
+        if said.word == control.STOP:
+            return step.Word(stop=f"{said.by} said stop")
+        return step.Word(pause=said.reason if said.word == control.PAUSE else "")
+
+    def pause(self, why: str) -> None:
+        """Pause the run by itself, until a person says otherwise."""
+        said = control.Said(control.PAUSE, why=why)
+        control.say(self._folder, said)
+        self._last = said
+        self.say(f"{why}: the others wait. {self._how()}")
+        _forget_typed()
+
+    def _tell(self, said: control.Said) -> None:
+        if said.word == control.PAUSE:
+            self.say(f"{said.reason}. {self._how()}")
+            _forget_typed()
+        elif said.word == control.CONTINUE:
+            self.say(f"{said.by} said continue")
+
+    def _how(self) -> str:
+        name = self._environment
+        elsewhere = f"`invoke continue --env={name}` goes on, `invoke stop --env={name}` ends the run"
+        return f"Enter goes on, `stop` and Enter ends the run; or, elsewhere, {elsewhere}." if _typing() else elsewhere
+
+    def _hear_this_terminal(self) -> None:
+        """Enter goes on; anything typed before it, or the end of the input, ends the run."""
+        if not _typing() or not select.select([sys.stdin], [], [], 0)[0]:
+            return
+        line = sys.stdin.readline()
+        word = control.CONTINUE if line.endswith("\n") and line.strip() in ("", "continue") else control.STOP
+        control.say(self._folder, control.Said(word, self._operator))
+
+
+def _typing() -> bool:
+    return bool(sys.stdin) and sys.stdin.isatty()
+
+
+def _forget_typed() -> None:
+    """An Enter typed an hour ago does not answer what is asked now."""
+    if _typing():
+        import termios  # noqa: PLC0415 - only where there is a terminal
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
