@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -58,6 +58,7 @@ def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, desk: Desk = 
     progress = step.Progress()
     ended: float | None = None
     refused: float | None = None  # when the gate said wait
+    outcomes: dict[str, model.Outcome] = {}
     while True:
         left = None if plan.deadline is None else (plan.deadline - clock.now()).total_seconds()
         idle, asked = _since(ended, clock), _since(refused, clock)
@@ -75,7 +76,8 @@ def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, desk: Desk = 
                 progress, refused = _asked(progress, tenant, desk, emit), clock.monotonic()
             case step.Run(tenant, attempt):
                 started = model.TenantStarted(clock.now(), tenant.id, attempt, desk.host(), plan.pending.get(tenant.id))
-                outcome = _run(run, tenant, started, emit, clock)
+                last = outcomes.get(tenant.id)
+                outcome = outcomes[tenant.id] = _run(run, tenant, started, emit, clock, before=last)
                 ended, refused = clock.monotonic(), None
                 emit(model.TenantFinished(clock.now(), outcome))
                 progress = step.advance(plan, progress, outcome)
@@ -92,12 +94,25 @@ def _asked(progress: step.Progress, tenant: model.Tenant, desk: Desk, emit: Emit
     return step.gated(progress, answer)
 
 
-def _run(run: Runner, tenant: model.Tenant, started: model.TenantStarted, emit: Emit, clock: Clock) -> model.Outcome:
-    """The tenant's outcome; where opskit could not even start it, that is said of it before the run ends."""
+def _run(
+    run: Runner,
+    tenant: model.Tenant,
+    started: model.TenantStarted,
+    emit: Emit,
+    clock: Clock,
+    *,
+    before: model.Outcome | None,
+) -> model.Outcome:
+    """The tenant's outcome; where opskit could not even start it, that is said of it before the run ends.
+
+    `before` is what its last attempt was, which stands where there is no other.
+    """
     try:
         emit(started)
         return run(tenant, started.attempt)
     except errors.OpskitError as error:
-        skipped = model.Outcome(tenant.id, model.Status.SKIPPED, error=f"not started: {error}")
-        emit(model.TenantFinished(clock.now(), skipped))
+        outcome = model.Outcome(tenant.id, model.Status.SKIPPED, error=f"not started: {error}")
+        if before is not None:
+            outcome = replace(before, retryable=False, error=f"{before.error}; not tried again: {error}")
+        emit(model.TenantFinished(clock.now(), outcome))
         raise

@@ -219,3 +219,17 @@ def test_ten_thousand_tenants_are_each_looked_at_a_few_times_and_never_all_at_on
     assert {"TenantStarted": 10_000, "TenantFinished": 10_000} == events
     assert {"run": 10_000, "word": 10_001} == calls
     assert {"item": 20_000} == many.looks
+
+
+def test_a_retry_that_could_not_be_started_lets_the_attempt_before_it_stand():
+    clock, told = testing.FakeClock(), []
+
+    def run(tenant: model.Tenant, attempt: int) -> model.Outcome:
+        if attempt == 2:
+            raise errors.ConnectError("no route")
+        return model.Outcome(tenant.id, FAILED, error="deadlock detected", attempt=1, retryable=True)
+
+    with pytest.raises(errors.ConnectError):
+        drive.drive(replace(plan(A), retries=1), run, told.append, clock)
+    stands = model.Outcome("a", FAILED, error="deadlock detected; not tried again: no route", attempt=1)
+    assert [each.outcome for each in told if isinstance(each, model.TenantFinished)][-1] == stands
