@@ -12,7 +12,8 @@ could not go on. Each class has the exit code of the task that it ends::
     │   ├── RemoteError         3  a wrong path, Python, manage.py, user or state folder
     │   ├── ListingError        3  the project's answer can't be read
     │   ├── SharedPending       3  the shared database has pending migrations
-    │   └── Declined            3  the operator said no, or could not be asked
+    │   ├── Declined            3  the operator said no, or could not be asked
+    │   └── HookFailed          3  a command of the inventory's hooks failed
     ├── LockHeld                4  another run holds the environment
     ├── JournalError            3  the run's record can't be written or read
     └── Interrupted           130  Ctrl-C before anything was started
@@ -24,6 +25,7 @@ __all__ = [
     "CannotStart",
     "ConnectError",
     "Declined",
+    "HookFailed",
     "HostKeyError",
     "Interrupted",
     "InventoryError",
@@ -97,6 +99,10 @@ class SharedPending(CannotStart):
 
 class Declined(CannotStart):
     """The inventory asks for a confirmation, and there was none."""
+
+
+class HookFailed(CannotStart):
+    """A hook that must succeed before anything, or this tenant, is migrated, and did not."""
 
 
 class LockHeld(OpskitError):

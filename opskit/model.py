@@ -104,6 +104,19 @@ class Controls:
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """Commands that run where opskit runs: each an argv, in the order in which they are run."""
+
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+    failure: tuple[tuple[str, ...], ...] = ()
+    tenant_before: tuple[tuple[str, ...], ...] = ()
+    tenant_after: tuple[tuple[str, ...], ...] = ()
+    timeout: float | None = 300.0  # of one command; None is no limit
+    secrets: frozenset[str] = frozenset()  # values that their output must not show
+
+
+@dataclass(frozen=True)
 class Environment:
     """One deployment of the app. Its hosts share its databases: any one of them serves."""
 
@@ -117,6 +130,8 @@ class Environment:
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
     confirm: bool = False
     root: str = "."  # the folder that holds inventories/
+    hooks: Hooks = field(default=Hooks(), repr=False)  # their arguments may hold secrets
+    notify: str = field(default="", repr=False)  # a webhook's address, a secret; "" is none
 
 
 # ---------------------------------------------------------------- who and what
@@ -345,6 +360,17 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a program on the operator's side printed or did, secrets removed. Logged, not journalled."""
+
+    at: datetime
+    source: str  # `hooks.before[0]`
+    text: str  # whole lines
+    tenant: str = ""  # that it was run for
+    quiet: bool = True  # on the screen with -v only
+
+
+@dataclass(frozen=True)
 class Waiting:
     """The countdown of the stagger, or another wait. Reported, not journalled."""
 
@@ -364,4 +390,4 @@ Journalled = (
     | Notice
     | RunFinished
 )
-Event = Journalled | Output | Waiting
+Event = Journalled | Output | Said | Waiting

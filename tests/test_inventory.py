@@ -22,6 +22,12 @@ DOCS = REPOSITORY / "docs" / "inventory.md"
 SMALLEST = {"app": {"path": "/srv/acme"}, "framework": "omnitenant", "hosts": ["deploy@app1"]}
 CUSTOM = {"name": "custom", "list": ["tenants"], "migrate": ["one", "{tenant}"], "success": "^done"}
 ENVIRON = {"HOME": "/home/op", "DSN_OF_ACME": "https://k3y@sentry/1"}
+EXAMPLES = {
+    **ENVIRON,
+    "ACME_SENTRY_DSN": "x",
+    "ACME_METRICS_TOKEN": "t0k3n",
+    "ACME_SLACK_WEBHOOK": "https://hooks.example.com/x",
+}
 
 
 def write(root: Path, text: str | bytes, name: str = "prod.yaml") -> None:
@@ -479,7 +485,7 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (app(path=""), "app.path: is empty. give it a value, or leave the key out"),
         (app(path="a\nb"), "app.path: holds a newline, a NUL"),
         (app(path="a\0b"), "app.path: holds a newline, a NUL"),
-        (app(path="${HOME}/a"), "app.path: `${…}` is filled in under `app.env` only"),
+        (app(path="${HOME}/a"), "app.path: `${…}` is filled in under `app.env`, `hooks` and `notify` only"),
         (app(pyton="x"), "app.pyton: unknown key. did you mean `python`?"),
         (app(python="-c"), "app.python: starts with `-`"),
         (app(manage="-c"), "app.manage: starts with `-`"),
@@ -527,10 +533,26 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (smallest(rollout={"max_failures": "101%"}), "rollout.max_failures: expected a number such as `3`, or a share"),
         (smallest(rollout={"retries": "11"}), "rollout.retries: expected a number from 0 to 10, found `11`"),
         (smallest(rollout={"retry": "x"}), "rollout.retry: unknown key. did you mean `retries`?"),
+        (smallest(hooks={"before": "./maintenance on"}), "hooks.before: expected a list, found text"),
+        (smallest(hooks={"before": [""]}), "hooks.before[0]: expected a line for a shell, or a list of a program and its arguments"),
+        (smallest(hooks={"before": ["a", []]}), "hooks.before[1]: expected a line for a shell, or a list of a program"),
+        (smallest(hooks={"after": [["a", ["b"]]]}), "hooks.after[0]: expected a line for a shell, or a list of a program"),
+        (smallest(hooks={"after": [{"run": "b"}]}), "hooks.after[0]: expected a line for a shell, or a list of a program"),
+        (smallest(hooks={"failure": [["", "b"]]}), "hooks.failure[0]: is empty. give the program, and its arguments after it"),
+        (smallest(hooks={"tenant_before": [["a", "${NOPE}"]]}), "hooks.tenant_before[0]: `NOPE` is not set in your environment."),
+        (smallest(hooks={"timeout": "0"}), "hooks.timeout: expected more than no time at all, found `0`"),
+        (smallest(hooks={"befor": ["a"]}), "hooks.befor: unknown key. did you mean `before`?"),
+        (smallest(hooks=["a"]), "hooks: expected a mapping, found a list"),
+        (smallest(tenant_before=["a"]), "tenant_before: unknown key. did you mean `hooks.tenant_before`?"),
+        (smallest(notify=["https://hooks.example.com"]), "notify: expected text, found a list"),
+        (smallest(notify=""), "notify: is empty: an unset variable?"),
+        (smallest(notify="hooks.example.com"), "notify: expected a webhook's address, which starts with `https://`"),
+        (smallest(notify="https://hooks.example.com:port/"), "notify: expected a webhook's address"),
+        (smallest(notify="https://hooks.example.com/a b"), "notify: expected a webhook's address"),
         (smallest(confirm="maybe"), "confirm: expected `true` or `false` or `yes` or `no`, found `maybe`"),
         (smallest(stagger="10s"), "stagger: unknown key. did you mean `rollout.stagger`?"),
         (smallest(host=["a"]), "host: unknown key. did you mean `hosts`?"),
-        (smallest(zzz="a"), "zzz: unknown key. known here are `app`, `hosts`, `ssh`, `rollout`, `confirm` and `framework`"),
+        (smallest(zzz="a"), "zzz: unknown key. known here are `app`, `hosts`, `ssh`, `rollout`, `confirm`, `hooks`, `notify` and `framework`"),
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_message(tmp_path, tree, message):
@@ -725,6 +747,34 @@ def test_no_value_of_a_key_raises_anything_else(folder, section, key, value):
     load_or_complain(folder, yaml.safe_dump(tree))
 
 
+# ---------------------------------------------------------------- hooks, notify
+
+
+def test_hooks_are_argument_lists_and_a_line_is_the_shells(tmp_path):
+    line = "./maintenance ${SITE:-all} | tee log"
+    tree = smallest(hooks={"before": [line, ["./backup", "--to=${BUCKET}", "$${X}", "$HOME"]], "timeout": "none"})
+    hooks = load(tmp_path, tree, {**ENVIRON, "BUCKET": "s3://b; rm"}).hooks
+    assert hooks.before == (("/bin/sh", "-c", line), ("./backup", "--to=s3://b; rm", "${X}", "$HOME"))
+    assert (hooks.timeout, hooks.after) == (None, ())
+
+
+def test_without_hooks_there_are_none(tmp_path):
+    environment = load(tmp_path, SMALLEST)
+    assert (environment.hooks, environment.notify) == (model.Hooks(), "")
+
+
+def test_the_secrets_of_hooks_are_what_is_filled_in_and_what_is_named_like_one(tmp_path):
+    tree = smallest(
+        hooks={"before": ['curl -H "$API_TOKEN" $SITE'], "after": [["./off", "${SITE2}"]]}, notify="${SLACK}"
+    )
+    environ = {"API_TOKEN": "t0", "SITE": "eu", "SITE2": "eu-west-7", "SLACK": "https://hooks.example.com/s3cr3t"}
+    environment = load(tmp_path, tree, {**ENVIRON, **environ})
+    assert environment.hooks.secrets == {"t0", "eu-west-7", "https://hooks.example.com/s3cr3t"}
+    assert environment.notify == "https://hooks.example.com/s3cr3t"
+    assert "s3cr3t" not in repr(environment)
+    assert "eu-west-7" not in repr(environment)
+
+
 # ---------------------------------------------------------------- the example and the reference
 
 
@@ -742,14 +792,14 @@ def with_custom_framework(text: str) -> str:
 
 
 def test_the_example_is_an_inventory(tmp_path):
-    environment = read(tmp_path, EXAMPLE.read_text("utf-8"), {**ENVIRON, "ACME_SENTRY_DSN": "x"})
+    environment = read(tmp_path, EXAMPLE.read_text("utf-8"), EXAMPLES)
     assert [host.name for host in environment.hosts] == ["app1", "app2"]
     assert {"SENTRY_DSN"} == environment.app.secrets
 
 
 def test_the_examples_custom_framework_is_one(tmp_path):
     text = with_custom_framework(EXAMPLE.read_text("utf-8"))
-    environment = read(tmp_path, text, {**ENVIRON, "ACME_SENTRY_DSN": "x"})
+    environment = read(tmp_path, text, EXAMPLES)
     assert environment.custom is not None
     assert environment.custom.migrate == ("migrate_one", "--tenant={tenant}")
 

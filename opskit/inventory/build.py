@@ -47,7 +47,37 @@ def environment(name: str, entry: schema.NamedFramework | schema.CustomFramework
         timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,
         confirm=entry.confirm,
         root=str(place.root),
+        hooks=_hooks(entry, place),
+        notify=values.webhook(entry.notify, place.environ) if entry.notify else "",
     )
+
+
+def _hooks(entry: schema.NamedFramework | schema.CustomFramework, place: Place) -> model.Hooks:
+    given = entry.hooks
+    kinds = ("before", "after", "failure", "tenant_before", "tenant_after")
+    written = [hook for kind in kinds for hook in getattr(given, kind)]
+    secrets = {place.environ[name] for hook in written for name in _secret_names(hook) if name in place.environ}
+    if entry.notify:
+        secrets.add(values.webhook(entry.notify, place.environ))
+    return model.Hooks(
+        **{kind: tuple(_hook(hook, place) for hook in getattr(given, kind)) for kind in kinds},
+        timeout=None if math.isinf(given.timeout) else given.timeout,
+        secrets=frozenset(secrets),
+    )
+
+
+def _hook(written: str | tuple[str, ...], place: Place) -> tuple[str, ...]:
+    """A line is the shell's, which fills in `${NAME}` by itself: nothing of ours is put into its text."""
+    if isinstance(written, str):
+        return ("/bin/sh", "-c", written)
+    return tuple(values.fill_in(word, place.environ) for word in written)
+
+
+def _secret_names(written: str | tuple[str, ...]) -> set[str]:
+    """The variables whose values are secrets: all that opskit fills in, and what a line's names make look like one."""
+    if isinstance(written, str):
+        return {name for name in values.variables(written) if _SECRET.search(name)}
+    return {name for word in written for name in values.variables(word)}
 
 
 def _host(key: int | str, entry: schema.HostEntry, place: Place) -> model.Host:

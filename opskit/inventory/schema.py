@@ -28,6 +28,15 @@ def _filled_in(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _hook(value: object, info: ValidationInfo) -> str | tuple[str, ...]:
+    return values.hook(value, info.context or {})
+
+
+def _webhook(value: str, info: ValidationInfo) -> str:
+    values.webhook(value, info.context or {})
+    return value
+
+
 Text = Annotated[str, AfterValidator(values.text)]
 Undashed = Annotated[str, AfterValidator(values.undashed)]
 User = Annotated[str, AfterValidator(values.user)]
@@ -38,6 +47,8 @@ Command = Annotated[Words, AfterValidator(values.command)]
 ForEveryone = Annotated[Words, AfterValidator(values.for_everyone)]
 ForOneTenant = Annotated[Words, AfterValidator(values.for_one_tenant)]
 Env = dict[Annotated[str, AfterValidator(values.variable)], Annotated[str, AfterValidator(_filled_in)]]
+Hook = Annotated[Any, PlainValidator(_hook)]  # a line for a shell, or a tuple of words
+Webhook = Annotated[str, AfterValidator(_webhook)]
 
 
 class Entry(BaseModel):
@@ -83,6 +94,15 @@ class RolloutEntry(Entry):
     timeout: Annotated[float, PlainValidator(values.limit_or_none)] = 3600.0
 
 
+class HooksEntry(Entry):
+    before: tuple[Hook, ...] = ()
+    after: tuple[Hook, ...] = ()
+    failure: tuple[Hook, ...] = ()
+    tenant_before: tuple[Hook, ...] = ()
+    tenant_after: tuple[Hook, ...] = ()
+    timeout: Annotated[float, PlainValidator(values.limit_or_none)] = 300.0
+
+
 class CustomEntry(Entry):
     name: Annotated[str, PlainValidator(values.custom)]
     list: ForEveryone
@@ -124,6 +144,8 @@ class _Common(Entry):
     ssh: SshEntry = SshEntry()
     rollout: RolloutEntry = RolloutEntry()
     confirm: Annotated[bool, PlainValidator(values.truth)] = False
+    hooks: HooksEntry = HooksEntry()
+    notify: Webhook = ""
 
 
 class NamedFramework(_Common):
@@ -142,6 +164,7 @@ SECTIONS: dict[str, type[Entry]] = {
     "framework": CustomEntry,
     "ssh": SshEntry,
     "rollout": RolloutEntry,
+    "hooks": HooksEntry,
 }
 
 
@@ -196,4 +219,6 @@ def _unknown(loc: tuple[int | str, ...]) -> str:
 
 def _elsewhere(key: str) -> str:
     """The path of a key that stands in the wrong section."""
-    return next((f"{name}.{key}" for name in ("app", "ssh", "rollout") if key in SECTIONS[name].model_fields), "")
+    return next(
+        (f"{name}.{key}" for name in ("app", "ssh", "rollout", "hooks") if key in SECTIONS[name].model_fields), ""
+    )

@@ -8,6 +8,7 @@ import ipaddress
 import math
 import re
 import shlex
+import urllib.parse
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -37,7 +38,7 @@ def text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("holds a newline, a NUL or another character that can't be printed")
     if "${" in value:
-        raise ValueError("`${…}` is filled in under `app.env` only")
+        raise ValueError("`${…}` is filled in under `app.env`, `hooks` and `notify` only")
     return value
 
 
@@ -280,6 +281,43 @@ def variable(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError("is no variable's name. write `NAME: value`; a name has letters, digits and `_`")
     return value
+
+
+# ---------------------------------------------------------------- hooks, notify
+
+
+def hook(value: object, environ: Mapping[str, str]) -> str | tuple[str, ...]:
+    """A line for a shell, or a program and its arguments: as it was written, once that can be filled in."""
+    if isinstance(value, str) and value.strip():
+        return argument(value)
+    given = value if isinstance(value, list) else []
+    words = [word for word in given if isinstance(word, str)]
+    if not words or len(words) < len(given):
+        raise ValueError("expected a line for a shell, or a list of a program and its arguments")
+    program, *_ = [fill_in(word, environ) for word in words]
+    if not program.strip():
+        raise ValueError("is empty. give the program, and its arguments after it")
+    return tuple(words)
+
+
+def variables(value: str) -> set[str]:
+    """The names that `value` takes from the operator's environment, by `$NAME` or `${NAME…`."""
+    return set(re.findall(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)", value))
+
+
+def webhook(value: str, environ: Mapping[str, str]) -> str:
+    """The address that `value` stands for. No message quotes it: whoever knows it can write there."""
+    address = fill_in(value, environ)
+    if not address:
+        raise ValueError("is empty: an unset variable? leave the key out where nobody is to be told")
+    try:
+        parts = urllib.parse.urlsplit(address)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not address.isprintable() or " " in address:
+        raise ValueError("expected a webhook's address, which starts with `https://`")
+    return address
 
 
 def is_filled_in(value: str) -> bool:

@@ -78,6 +78,8 @@ class Live:
             case model.Waiting(seconds, tenant, why):
                 starts = f"starts in {durations.show(seconds)}" if seconds is not None else "waits"
                 self._show(tenant, f"{starts}: {printable(why)}" if why else starts)
+            case model.Said(_, source, text, tenant) if tenant:
+                self._show(tenant, f"{source}: {printable(text.strip().rpartition(chr(10))[2])}")
             case model.TenantFinished(_, outcome):
                 self._done.add(outcome.tenant)  # a retry is no further tenant
                 self._bar.update(self._task, completed=len(self._done))

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from opskit import durations, errors, journal, model
 from opskit.reporters import telling
@@ -22,20 +23,22 @@ _LAST = (model.Status.SKIPPED, model.Status.FAILED, model.Status.UNKNOWN)  # wha
 
 def as_json(run: runs.Run, run_id: str, environment: str) -> str:
     """The run for machines; its shape is in docs/tasks.md."""
-    outcomes = [
-        {
-            "tenant_id": outcome.tenant,
-            "status": outcome.status.value,
-            "applied": list(outcome.applied),
-            "error": outcome.error,
-            "seconds": round(outcome.seconds, 3),
-            "attempt": outcome.attempt,
-            "host": outcome.host,
-            "verified": outcome.verified,
-        }
-        for outcome in run.settled()
-    ]
+    outcomes = [as_data(outcome) for outcome in run.settled()]
     return json.dumps({"run_id": run_id, "environment": environment, "counts": run.counts(), "outcomes": outcomes})
+
+
+def as_data(outcome: model.Outcome) -> dict[str, Any]:
+    """An outcome for machines."""
+    return {
+        "tenant_id": outcome.tenant,
+        "status": outcome.status.value,
+        "applied": list(outcome.applied),
+        "error": outcome.error,
+        "seconds": round(outcome.seconds, 3),
+        "attempt": outcome.attempt,
+        "host": outcome.host,
+        "verified": outcome.verified,
+    }
 
 
 def as_table(run: runs.Run, folder: Path, environment: str, width: int | None = None, *, colours: bool = False) -> str:

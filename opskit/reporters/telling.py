@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opskit import durations, model
-from opskit.reporters.text import plural
+from opskit.reporters.text import plural, spoken
 from opskit.rollout import eta, step
 
 _MEANT: dict[int | None, str] = {step.GO_ON: "go on", step.HALT: "stop", step.ASK_AGAIN: "wait"}  # by a gate's exit
@@ -46,7 +46,7 @@ class Teller:
             case model.RunStarted() | model.RunResumed() | model.Notice() | model.RunFinished():
                 final = self._not_again(event.at) if isinstance(event, model.RunFinished) else []
                 return [*final, _of_the_run(event)]
-        return _gate(event) if isinstance(event, model.GateAnswered) else []
+        return _printed(event) if isinstance(event, model.GateAnswered | model.Said) else []
 
     def _started(self, event: model.TenantStarted) -> Line:
         self._number += event.attempt == 1
@@ -99,6 +99,14 @@ class Teller:
     def _bad(self, at: datetime, outcome: model.Outcome) -> Line:
         after = f" after {durations.show(outcome.seconds)}" if outcome.seconds else ""
         return Line(at, _BAD.get(outcome.status, "INFO"), outcome.tenant, f"{outcome.status}{after}: {outcome.error}")
+
+
+def _printed(event: model.GateAnswered | model.Said) -> list[Line]:
+    """What a program on the operator's side has to say."""
+    if isinstance(event, model.GateAnswered):
+        return _gate(event)
+    level = "DEBUG" if event.quiet else "INFO"
+    return [Line(event.at, level, event.tenant, f"{event.source} | {line}") for line in spoken(event.text)]
 
 
 def _gate(event: model.GateAnswered) -> list[Line]:

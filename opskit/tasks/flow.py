@@ -13,9 +13,10 @@ from typing import Any
 
 from opskit import __version__, errors, frameworks, journal, model, redaction
 from opskit.frameworks import django
+from opskit.reporters import webhook
 from opskit.reporters.text import plural, printable, some
 from opskit.rollout import drive, plan, resume, step, verify
-from opskit.tasks import desk, gate, interrupts, project, resuming, wiring
+from opskit.tasks import desk, gate, hooks, interrupts, project, resuming, wiring
 from opskit.tasks.task import complain, show_summary
 from opskit.transport import fleet
 
@@ -28,17 +29,24 @@ def _untouched(options: project.Options) -> str:
 
 def migrate(environment: model.Environment, options: project.Options) -> int:
     """Roll out, and return the exit code. Raises OpskitError where nothing was migrated, and says so."""
+    told = webhook.Webhook(environment.notify)
     with interrupts.Interrupts(complain) as interrupted:
         try:
-            return _migrate(environment, options, interrupted)
+            return _migrate(environment, options, interrupted, told)
         except KeyboardInterrupt:
             state = "`invoke show-run` says how far it came." if interrupted.began else _untouched(options)
             raise errors.Interrupted(errors.Interrupted("interrupted").told(state)) from None
         except errors.OpskitError as error:
+            hooks.refused(told, environment.name, error)
             raise type(error)(error.told(_untouched(options))) from error  # after a start, `go` says it all
 
 
-def _migrate(environment: model.Environment, options: project.Options, interrupted: interrupts.Interrupts) -> int:
+def _migrate(
+    environment: model.Environment,
+    options: project.Options,
+    interrupted: interrupts.Interrupts,
+    told: webhook.Webhook,
+) -> int:
     with wiring.reachable(environment) as reached:
         clock = wiring.Clock()
         again = options.resume
@@ -56,10 +64,14 @@ def _migrate(environment: model.Environment, options: project.Options, interrupt
             with contextlib.closing(record):
                 asked = project.Project(reached, frameworks.get(reached), hosts)
                 watch = desk.Desk(record.folder, interrupted, reached.name, wiring.operator())
-                rollout = _Rollout(asked, options, record, interrupted, clock, watch)
+                around = hooks.Hooks(reached, record, watch, interrupted, clock, told)
+                rollout = _Rollout(asked, options, record, interrupted, clock, watch, around)
                 watch.say = rollout.notice
                 hosts.notice = rollout.notice
-                return rollout.go()
+                try:
+                    return rollout.go()
+                finally:
+                    around.end("opskit itself broke")  # else it has ended: a maintenance mode must not be left behind
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class _Rollout:
     interrupted: interrupts.Interrupts
     clock: wiring.Clock
     desk: desk.Desk
+    around: hooks.Hooks
     listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
 
     def go(self) -> int:
@@ -81,6 +94,7 @@ class _Rollout:
         started = any(name in run.at_work or run.outcomes[name].attempt for name in self.record.started)
         if started and not isinstance(error, errors.Interrupted):
             reason = self._verified(reason)
+        self.around.end(reason)
         self.interrupted.over = True
         self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
@@ -110,7 +124,7 @@ class _Rollout:
 
     def _begin(self) -> None:
         hosts = self.asked.fleet
-        self.record.emit(self._resumed() if self.options.resume else self._started())
+        self._tell(self._resumed() if self.options.resume else self._started())
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
             if hosts.recall(left, functools.partial(self._hear, str(left.get("label", "?")))):
@@ -247,7 +261,8 @@ class _Rollout:
     # -- the tenants
 
     def _drive(self, made: model.Plan) -> str:
-        self.record.emit(model.PlanMade(self.clock.now(), made))
+        self.around.begin(made)
+        self._tell(model.PlanMade(self.clock.now(), made))
         self.interrupted.patient = self.interrupted.began = True
         try:
             watched = drive.Desk(
@@ -257,7 +272,7 @@ class _Rollout:
                 gate=functools.partial(self._ask_gate, made.gate),
                 look=self._look,
             )
-            return drive.drive(made, self._run, self.record.emit, self.clock, watched)
+            return drive.drive(made, self._run, self._tell, self.clock, watched)
         finally:
             self.interrupted.patient = False
 
@@ -273,8 +288,12 @@ class _Rollout:
             return []
         found = [self._held_against(self.record.run.outcomes[tenant.id], survey) for tenant in tenants]
         for stands in found:
-            self.record.emit(model.TenantVerified(self.clock.now(), stands))
+            self._tell(model.TenantVerified(self.clock.now(), stands))
         return found
+
+    def _tell(self, event: model.Event) -> None:
+        self.record.emit(event)
+        self.around.heard(event)
 
     def _run(self, tenant: model.Tenant, attempt: int) -> model.Outcome:
         framework, hosts = self.asked.framework, self.asked.fleet
@@ -284,6 +303,9 @@ class _Rollout:
             return model.Outcome(
                 tenant.id, model.Status.FAILED, error=f"{error} (no command was sent)", host=hosts.host
             )
+        held = self.around.tenant_begins(tenant, attempt)
+        if held is not None:
+            return held
         reply = hosts.run(
             replace(command, timeout=self.asked.environment.timeout),
             tenant.id,

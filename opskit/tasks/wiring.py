@@ -95,7 +95,7 @@ class Record:
         if self._broken:
             return
         try:
-            if not isinstance(event, model.Output | model.Waiting):
+            if not isinstance(event, model.Output | model.Said | model.Waiting):
                 self.journal.append(event)
             for log in self._logs:
                 log(event)

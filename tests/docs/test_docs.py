@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import invoke
@@ -23,7 +24,7 @@ import opskit
 from opskit import errors, inventory, model
 from opskit.reporters import summary
 from opskit.rollout import run as runs
-from opskit.tasks import namespace
+from opskit.tasks import hooks, namespace
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -204,7 +205,11 @@ def test_every_inventory_loads(block, tmp_path):
     whole = block.text if "app" in shown else yaml.safe_dump({**SMALLEST, **shown})
     (tmp_path / "inventories").mkdir()
     (tmp_path / "inventories" / "shown.yaml").write_text(whole, "utf-8")
-    loaded = inventory.load(tmp_path, "shown", {"HOME": str(tmp_path), "ACME_SENTRY_DSN": "x"})
+    loaded = inventory.load(
+        tmp_path,
+        "shown",
+        {"HOME": str(tmp_path), "ACME_SENTRY_DSN": "x", "ACME_SLACK_WEBHOOK": "https://hooks.example.com/x"},
+    )
     assert isinstance(loaded, model.Environment)
 
 
@@ -294,10 +299,23 @@ def test_every_json_is_json(block):
 def test_the_json_of_a_run_has_the_keys_that_are_told():
     run = runs.Run(outcomes={"acme": model.Outcome("acme", model.Status.MIGRATED)})
     made = json.loads(summary.as_json(run, "20261122T140203-prod", "prod"))
-    (told,) = [shown for shown in map(json.loads, (block.text for block in blocks("json"))) if "run_id" in shown]
+    (told,) = [
+        shown
+        for shown in map(json.loads, (block.text for block in blocks("json")))
+        if "run_id" in shown and "event" not in shown
+    ]
     assert list(made) == list(told)
     assert list(made["counts"]) == list(told["counts"])
     assert list(made["outcomes"][0]) == list(told["outcomes"][0])
+
+
+def test_the_document_of_a_hook_has_the_keys_that_are_told():
+    started = model.RunStarted(datetime.now(UTC), "20261122T140203-prod", "prod", "1.0", "deploy@ops1", "ops1", ())
+    outcome = summary.as_data(model.Outcome("acme", model.Status.MIGRATED))
+    made = hooks.document("tenant_after", "prod", started.run_id, started, None, "acme", attempt=1, outcome=outcome)
+    (told,) = [shown for shown in map(json.loads, (block.text for block in blocks("json"))) if "event" in shown]
+    assert list(made) == list(told)
+    assert list(outcome) == list(told["outcome"])
 
 
 def test_every_status_is_in_the_glossary():

@@ -111,3 +111,15 @@ def test_a_reader_that_is_gone_is_not_spoken_to_again():
     reporter(finished("a"))
     reporter(finished("b"))
     assert 1 == stream.tries
+
+
+def test_what_a_hook_prints_is_told_only_when_that_is_asked_and_its_beginning_always():
+    events = [
+        model.Said(AT, "hooks.before[0]", "started", quiet=False),
+        model.Said(AT, "hooks.before[0]", "one\ntwo\n"),
+        model.Said(AT, "hooks.tenant_before[0]", "three", "a"),
+    ]
+    quietly = ["14:02:00 hooks.before[0] | started"]
+    aloud = [f"14:02:00 DEBUG {text}" for text in ("hooks.before[0] | one", "hooks.before[0] | two")]
+    assert quietly == printed(*events)
+    assert [*quietly, *aloud, "14:02:00 DEBUG a: hooks.tenant_before[0] | three"] == printed(*events, verbose=True)

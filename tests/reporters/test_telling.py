@@ -40,6 +40,11 @@ RUN = model.RunStarted(AT, "20261122T140200-prod", "prod", "1.0", "deploy@ops1",
 SENTENCES = [
     (RUN, ("INFO", "", "run 20261122T140200-prod of prod on app1, by deploy@ops1")),
     (model.Notice(AT, "app1 does not serve"), ("WARNING", "", "app1 does not serve")),
+    (
+        model.Said(AT, "hooks.before[0]", "\nlock \x1b[1mthe doors\n"),
+        ("DEBUG", "", "hooks.before[0] | lock \\x1b[1mthe doors"),
+    ),
+    (model.Said(AT, "hooks.tenant_before[0]", "started", "a"), ("DEBUG", "a", "hooks.tenant_before[0] | started")),
     (plan_made(A, B, current=(model.Tenant("c"),)), ("INFO", "", "2 tenants to migrate, 1 with nothing pending")),
     (plan_made(A), ("INFO", "", "1 tenant to migrate, 0 with nothing pending")),
     (finished(MIGRATED, applied=("x.1", "x.2"), seconds=3.21), ("INFO", "a", "finished: 2 migrations, 3.2 s")),
