@@ -94,7 +94,7 @@ def migrate_all(
         pause_after_canary=pause_after_canary,
     )
     limits = _limits(timeout)
-    chosen = environment(context, env or _of_the_run(resume))
+    chosen = environment(context, env if env is not None else _of_the_run(resume))
     if resume:
         options = resuming.options(options, chosen, "" if resume is True else resume, changed_code=changed_code)
     chosen = replace(chosen, rollout=replace(resuming.controls(options, chosen), **how), **limits)
