@@ -151,13 +151,32 @@ SHARED = Tenant(id="(shared)", name="shared database", isolation="shared")
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a tenant's data lives, as the project's settings say it; `schema` is "" for a database of its own."""
+
+    server: str  # host:port
+    database: str
+    schema: str = ""
+
+    def __str__(self) -> str:
+        inside = f"schema `{self.schema}` in " if self.schema else ""
+        return f"{inside}database `{self.database}` on {self.server}"
+
+
+@dataclass(frozen=True)
 class TenantState:
-    """What a tenant's database says. `error` is why it could not be asked, or must not be migrated."""
+    """What a tenant's database says. `error` is why it could not be asked, or must not be migrated.
+
+    `place` is where its data lives, None where nobody says.
+    """
 
     applied: int | None = None  # how many; None where nobody can say
     latest: tuple[str, ...] = ()  # the newest applied migrations, oldest first
     pending: tuple[str, ...] = ()  # in the order in which they would be applied
     error: str = ""
+    place: Place | None = None
+    missing: bool = False  # its schema is not there yet
+    cut: bool = False  # PostgreSQL keeps only the beginning of its schema's or database's name
 
 
 @dataclass(frozen=True)
@@ -226,6 +245,135 @@ class Outcome:
     attempt: int = 0  # 0: no command was sent
     host: str = ""
     retryable: bool = False  # it failed of what may be gone the next time: a lock, a deadlock
+
+
+# ---------------------------------------------------------------- looking before the first migration
+
+
+class CheckStatus(enum.StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. `of` is a host, a database server, or the environment."""
+
+    name: str  # one of rollout.checks.NAMES
+    of: str
+    status: CheckStatus
+    found: str
+    hint: str = ""  # what to do about it
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system of a host. `free` is in bytes."""
+
+    of: tuple[str, ...]  # what opskit or the project keeps there
+    free: int
+    full: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What a host says of itself. `clock` is in seconds since 1970."""
+
+    clock: float
+    user: str
+    state_folder: str
+    state_error: str = ""
+    disks: tuple[Disk, ...] = ()
+    max_startups: str = ""
+    max_startups_error: str = ""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a database server says of itself. Sizes are in bytes; what is None, nobody may ask.
+
+    Two names of one server have the same `started`. `pgoptions` is "through", "dropped" or "refused",
+    `pooler` is "none", "pooler" or "transaction"; "" is not known.
+    """
+
+    name: str  # host:port
+    database: str = ""  # through which it was asked
+    error: str = ""
+    vendor: str = ""
+    version: str = ""
+    user: str = ""
+    standby: bool = False
+    started: str = ""
+    lock_timeout: str = ""
+    max_connections: int | None = None
+    reserved: int | None = None  # connections for superusers
+    used: int | None = None
+    lock_slots: int | None = None
+    locks: int | None = None
+    relations: int | None = None  # tables and indexes of the largest schema
+    size: int | None = None  # of all databases
+    largest: int | None = None  # database
+    disk_free: int | None = None
+    pgoptions: str = ""
+    pgoptions_set: bool = False  # by the environment's own settings
+    pgoptions_error: str = ""
+    pooler: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """What the project on a host says of itself. The first server is the master's.
+
+    `commands` is {command: the app that gives it} of those asked for; `migrations` those of the code.
+    """
+
+    django: str = ""  # "" where it did not start
+    package: str = ""  # the framework's version
+    commands: Mapping[str, str] = field(default_factory=dict)
+    migrations: frozenset[str] | None = None
+    migrations_error: str = ""
+    servers: tuple[Server, ...] = ()
+    error: str = ""  # why there is no more
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one host.
+
+    `refused` is the check at which it ended, with `error` and `hint`; "" where the project was entered.
+    `ahead` are the least and the most seconds by which its clock may be ahead of ours.
+    """
+
+    host: Host
+    refused: str = ""
+    error: str = ""
+    hint: str = ""
+    path: str = ""
+    python: str = ""
+    revision: str = ""
+    facts: HostFacts | None = None
+    facts_error: str = ""
+    ahead: tuple[float, float] = (0.0, 0.0)
+    project: ProjectFacts | None = None
+    no_command: bool = False  # manage.py was run, and never came to a command
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that `check` has seen of an environment. The last three are what one host, `serving`, answered."""
+
+    hosts: tuple[Seen, ...]
+    serving: str = ""  # "" where no project could be entered
+    commands: tuple[str, ...] = ()  # that the framework needs
+    tenants: tuple[Tenant, ...] | None = None
+    listing_error: str = ""
+    survey: Survey | None = None
+    survey_error: str = ""
 
 
 # ---------------------------------------------------------------- the rollout

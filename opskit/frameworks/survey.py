@@ -11,6 +11,7 @@ from opskit import errors, model
 from opskit.frameworks import django, listing
 
 COMMAND = "status"
+_PLACE = 3  # server, database, schema
 
 
 def command(framework: str) -> model.Command:
@@ -49,4 +50,16 @@ def _state(row: Any) -> tuple[str, model.TenantState]:
         latest=listing.strings(row.get("latest", []), f"`{name}`.latest"),
         pending=listing.strings(row.get("pending", []), f"`{name}`.pending"),
         error=django.one_line(str(row.get("error") or "")),
+        place=_place(row.get("place"), name),
+        missing=bool(row.get("missing")),
+        cut=bool(row.get("cut")),
     )
+
+
+def _place(value: Any, name: str) -> model.Place | None:
+    if value is None:
+        return None
+    parts = listing.strings(value, f"`{name}`.place")
+    if len(parts) != _PLACE:
+        raise errors.ListingError(f"asking what is pending gave `{name}` a place of {len(parts)} parts")
+    return model.Place(*parts)

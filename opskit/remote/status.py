@@ -8,14 +8,16 @@ and answers with one line of JSON on stdout::
 
     {"v": 1,
      "shared": {"pending": ["app.name", ...]},
-     "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": ""}, ...],
+     "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": "",
+                  "place": ["server:port", "database", "schema"], "missing": false, "cut": false}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
      "busy": which of the application names have a connection to the master's PostgreSQL,
      "code": {"app.name": digest of the migration's source, "" where there is none to read},
      "django": "5.2", "python": "3.11"}
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
-would apply it. A tenant that can't be asked, or must not be migrated, has an `error`.
+would apply it. A tenant that can't be asked, or must not be migrated, has an `error`. Where its data
+lives is told for omnitenant's: whether that schema is missing, and whether PostgreSQL cuts the name.
 Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
 
 Standard library and Django only, Python 3.8 and newer.
@@ -48,7 +50,7 @@ def main() -> int:
     answers = take_stdout()
     framework, manage = sys.argv[1:3]
     params = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
-    question = Question(framework, params)
+    question = Question(lambda: survey(framework, params))
     try:
         start(manage, question)
     except BaseException as error:  # noqa: BLE001 - a manage.py may end in any way
@@ -74,9 +76,8 @@ def write(descriptor: int, line: str) -> None:
 class Question:
     """What manage.py reaches instead of a command. Its answer, or the error in its place."""
 
-    def __init__(self, framework: str, params: Dict[str, Any]) -> None:
-        self.framework = framework
-        self.params = params
+    def __init__(self, asked: Callable[[], Dict[str, Any]]) -> None:
+        self.asked = asked
         self.reached = False
         self.answer: Optional[Dict[str, Any]] = None
         self.error: Optional[BaseException] = None
@@ -85,7 +86,7 @@ class Question:
         # manage.py must not see what goes wrong here: it may catch it, or exit.
         self.reached = True
         try:
-            self.answer = survey(self.framework, self.params)
+            self.answer = self.asked()
         except (Exception, SystemExit) as error:  # noqa: BLE001
             self.note(error)
 
@@ -320,45 +321,82 @@ def omnitenant_tenants(pending: Pending) -> Iterator[Dict[str, Any]]:
     Its `use_tenant` runs CREATE SCHEMA and changes settings.DATABASES: it isn't used.
     """
     from django.db import connection  # schema tenants are in the default database, whatever the master's alias
+
+    tenants = omnitenant_rows()
+    schemas = schemas_there_are(connection)
+    for tenant in tenants:
+        place: Dict[str, Any] = {}
+        try:
+            rows = omnitenant_history(tenant, connection, schemas, place)
+            yield {**state(tenant.tenant_id, rows, pending.after(rows)), **place}
+        except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
+            yield {**unknown(tenant.tenant_id, reason(error)), **place}
+
+
+def omnitenant_rows() -> List[Any]:
+    """The tenants' rows, their passwords remembered."""
     from django_omnitenant.utils import get_tenant_model
 
     # Only these columns: one that the next migration of the master adds is not there yet.
     tenants = list(get_tenant_model().objects.order_by("pk").only("tenant_id", "isolation_type", "config"))
     for tenant in tenants:
         keep_secret(tenant.config)
-    migrated = schemas_with_history(connection)
-    for tenant in tenants:
-        try:
-            rows = omnitenant_history(tenant, connection, migrated)
-            yield state(tenant.tenant_id, rows, pending.after(rows))
-        except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
-            yield unknown(tenant.tenant_id, reason(error))
+    return tenants
 
 
-def omnitenant_history(tenant: Any, connection: Any, migrated: Set[str]) -> List[Migration]:
+def omnitenant_history(
+    tenant: Any, connection: Any, schemas: Dict[str, bool], place: Dict[str, Any]
+) -> List[Migration]:
+    """The rows of a tenant's history. `place` is told where that is, also where it can't be read."""
     from django_omnitenant.backends import SchemaTenantBackend
     from django_omnitenant.utils import get_tenant_backend
 
     backend = get_tenant_backend(tenant)
     if isinstance(backend, SchemaTenantBackend):
-        return schema_history(connection, backend.schema_name, migrated)
-    return database_history(tenant, backend)
+        schema = as_kept(backend.schema_name)
+        place.update(place_of(connection.settings_dict, schema), missing=schema not in schemas)
+        place["cut"] = schema != backend.schema_name
+        return schema_history(connection, schema) if schemas.get(schema) else []
+    alias, settings = omnitenant_database(tenant, backend)
+    place.update(place_of(settings))
+    return database_history(alias, settings, backend)
 
 
-def schemas_with_history(connection: Any) -> Set[str]:
+def schemas_there_are(connection: Any) -> Dict[str, bool]:
+    """{schema: whether it has a history} of all schemas."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE c.relname = %s",
+            "SELECT n.nspname, EXISTS (SELECT FROM pg_catalog.pg_class c "
+            "WHERE c.relnamespace = n.oid AND c.relname = %s) FROM pg_catalog.pg_namespace n",
             [TABLE],
         )
-        return {name for (name,) in cursor.fetchall()}
+        return dict(cursor.fetchall())
 
 
-def schema_history(connection: Any, schema: str, migrated: Set[str]) -> List[Migration]:
-    schema = schema.encode()[:63].decode(errors="ignore")  # PostgreSQL cuts longer names, silently
-    if schema not in migrated:
-        return []
+def as_kept(name: str) -> str:
+    """A name as PostgreSQL keeps it: it cuts longer ones, silently."""
+    return str(name).encode()[:63].decode(errors="ignore")
+
+
+def place_of(settings: Dict[str, Any], schema: str = "") -> Dict[str, Any]:
+    """Where a tenant's data lives: [server, database, schema]. Nothing where options of its own may say otherwise."""
+    database = str(settings.get("NAME") or "")
+    if not schema and "search_path" in str((settings.get("OPTIONS") or {}).get("options") or ""):
+        return {}
+    kept = as_kept(database)
+    return {"place": [scrub(part) for part in (server_of(settings), kept, schema)], "cut": kept != database}
+
+
+def server_of(settings: Dict[str, Any]) -> str:
+    """`host:port` of a database's server, as the settings give it."""
+    options = settings.get("OPTIONS") or {}
+    if not settings.get("HOST") and options.get("service"):
+        return "service %s" % options["service"]
+    host = settings.get("HOST") or options.get("host") or "(socket)"
+    return "%s:%s" % (host, settings.get("PORT") or options.get("port") or 5432)
+
+
+def schema_history(connection: Any, schema: str) -> List[Migration]:
     # Django's quote_name leaves a quote inside a name as it is.
     quoted = '"%s"' % schema.replace('"', '""')
     with connection.cursor() as cursor:
@@ -366,15 +404,19 @@ def schema_history(connection: Any, schema: str, migrated: Set[str]) -> List[Mig
         return [(app, name) for app, name in cursor.fetchall()]
 
 
-def database_history(tenant: Any, backend: Any) -> List[Migration]:
+def omnitenant_database(tenant: Any, backend: Any) -> Tuple[str, Dict[str, Any]]:
+    """Alias and settings that migratetenant would use."""
+    alias, settings = backend.get_alias_and_config(tenant)
+    # It takes an alias that the project's settings declare as it stands there.
+    return alias, database_settings().get(alias, settings)
+
+
+def database_history(alias: str, settings: Dict[str, Any], backend: Any) -> List[Migration]:
     """Read a database tenant over a connection of its own.
 
     Not through django.db.connections: there two tenants whose databases have one name, on two
     hosts, share an alias, and the second would be answered by the first one's server.
     """
-    alias, settings = backend.get_alias_and_config(tenant)
-    # migratetenant takes an alias that the project's settings declare as it stands there.
-    settings = database_settings().get(alias, settings)
     if is_master(alias, settings):
         fault = "names the master database" if backend.db_config.get("NAME") else "has no NAME"
         raise ValueError("db_config %s: its migrations would run on the master database" % fault)

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from opskit import errors, model
-from opskit.rollout import controls
+from opskit.rollout import controls, places
 
 _USUAL = model.Controls()
+_FEW = 3  # of those that share a place, a message names
 _NO_HISTORY: Mapping[str, float] = MappingProxyType({})
 
 
@@ -59,13 +60,15 @@ def make_plan(
     """The tenants that need a command: the canary as a batch that allows no failure, then the others.
 
     A tenant with nothing pending is current and gets none, unless `everything`. One whose state could not
-    be asked, or was not told, is refused. Without a survey (a framework that can't be asked) everyone gets
-    a command. The canary's patterns are held against all that are `listed`, the selected ones or more.
-    Raises UsageError for a canary that matches nobody, CannotStart for one that must not be migrated.
+    be asked, or was not told, is refused; so are those that share a place. Without a survey (a framework
+    that can't be asked) everyone gets a command. The canary's patterns are held against all that are
+    `listed`, the selected ones or more. Raises UsageError for a canary that matches nobody, CannotStart
+    for one that must not be migrated.
     """
     states = {tenant.id: survey.tenants.get(tenant.id) if survey else None for tenant in tenants}
     refused = {name: _refusal(state) for name, state in states.items() if survey and (state is None or state.error)}
     current = tuple(tenant for tenant in tenants if not everything and _is_current(states[tenant.id]))
+    refused |= _sharing(set(states) - {tenant.id for tenant in current} - set(refused), states)
     done = {tenant.id for tenant in current} | set(refused)
     todo = controls.ordered(tuple(tenant for tenant in tenants if tenant.id not in done), how.order, expected)
     first = _canaries(listed or tenants, todo, how.canary)
@@ -120,6 +123,18 @@ def _batches(todo: tuple[model.Tenant, ...], first: set[str], how: model.Control
 
 def _refusal(state: model.TenantState | None) -> str:
     return state.error if state else "asking what is pending did not mention it: it may be new"
+
+
+def _sharing(names: set[str], states: Mapping[str, model.TenantState | None]) -> dict[str, str]:
+    """Why those of `names` that share a place are refused: one's migrations would run on the other's data."""
+    shared = places.shared({name: state for name, state in states.items() if state and name in names})
+    return {name: _also(place, tenants, name) for place, tenants in shared.items() for name in tenants}
+
+
+def _also(place: model.Place, tenants: tuple[str, ...], name: str) -> str:
+    others = [f"`{other}`" for other in tenants[: _FEW + 1] if other != name][:_FEW]
+    more = f" and {len(tenants) - 1 - len(others)} more" if len(tenants) - 1 > len(others) else ""
+    return f"{place} is also that of {', '.join(others)}{more}"
 
 
 def _is_current(state: model.TenantState | None) -> bool:

@@ -125,3 +125,30 @@ def test_those_at_work_are_told():
 
 def test_where_nothing_is_said_of_it_nobody_is_at_work():
     assert frozenset() == read({"tenants": [row()]}).busy
+
+
+# ---------------------------------------------------------------- places
+
+
+def test_a_place_is_read_with_what_is_odd_about_it():
+    said = row(place=["db1:5432", "acme", "s01"], missing=True, cut=True)
+    (state,) = read({"tenants": [said]}).tenants.values()
+    assert (state.place, state.missing, state.cut) == (model.Place("db1:5432", "acme", "s01"), True, True)
+
+
+def test_where_nothing_is_said_of_a_place_there_is_none():
+    (state,) = read({"tenants": [row()]}).tenants.values()
+    assert (state.place, state.missing, state.cut) == (None, False, False)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("db1", "expected a list of texts at `acme`.place, found a text"),
+        (["db1"], "asking what is pending gave `acme` a place of 1 parts"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(place, message):
+    with pytest.raises(errors.ListingError) as raised:
+        read({"tenants": [row(place=place)]})
+    assert str(raised.value) == message

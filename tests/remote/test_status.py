@@ -83,13 +83,21 @@ def test_a_migrated_fleet_has_nothing_pending(fleet):
     said = answer(fleet)
     ids = [*(f"s{n:02}" for n in range(1, 13)), "d01", "d02", "d03"]
     latest = ["invoices.0001_initial", "invoices.0002_invoice_paid", "members.0003_member_joined"]
-    row = {"applied": 20, "latest": latest, "pending": [], "error": ""}
-    assert said["tenants"] == [{"tenant_id": tenant_id, **row} for tenant_id in ids]
+    row = {"applied": 20, "latest": latest, "pending": [], "error": "", "cut": False}
+    assert said["tenants"] == [{"tenant_id": tenant_id, **row, **home(fleet, tenant_id)} for tenant_id in ids]
     assert said["shared"] == {"pending": []}
     assert set(said) == {"v", "shared", "tenants", "code", "django", "python"}
     assert {*latest} <= {*said["code"]}
     assert all(re.fullmatch("[0-9a-f]{16}", digest) for digest in said["code"].values())
     assert (said["v"], said["python"]) == (1, ".".join(map(str, sys.version_info[:3])))
+
+
+def home(project, tenant_id):
+    """Where the answer says that a tenant's data lives."""
+    server = f"{project.postgres.host}:{project.postgres.port}"
+    if tenant_id.startswith("d"):
+        return {"place": [server, project.tenant_database(tenant_id), ""]}
+    return {"place": [server, project.database, tenant_id], "missing": False}
 
 
 def test_the_answer_is_one_line(fleet):
@@ -168,7 +176,34 @@ def test_a_missing_schema_has_everything_pending(project):
     project.create(omnitenant.schema_row("missing"))
     everything_there_is = [*CONTRIB, *omnitenant.MASTER, *omnitenant.TENANT]
     row = {"tenant_id": "missing", "applied": 0, "latest": [], "pending": everything_there_is, "error": ""}
-    assert tenants(project)["missing"] == row
+    there = {**home(project, "missing"), "missing": True, "cut": False}
+    assert tenants(project)["missing"] == {**row, **there}
+
+
+def test_two_names_that_postgresql_cuts_to_one_are_one_place(project):
+    names = ["x" * 63, "x" * 64, "x" * 70, "é" * 32]
+    project.create(*(omnitenant.schema_row(f"t{n}", schema_name=name) for n, name in enumerate(names)))
+    said = tenants(project).values()
+    assert [(row["place"][2], row["cut"]) for row in said] == [
+        ("x" * 63, False),
+        ("x" * 63, True),
+        ("x" * 63, True),
+        ("é" * 31, True),
+    ]
+
+
+def test_a_database_that_can_not_be_asked_has_its_place_all_the_same(project):
+    project.create(project.database_row("d01", PORT="1"), project.database_row("d02", HOST="", OPTIONS={"host": "db2"}))
+    places = {tenant_id: row["place"][0] for tenant_id, row in tenants(project).items()}
+    # a HOST that is empty is the master's own in django-omnitenant
+    assert places == {"d01": f"{project.postgres.host}:1", "d02": f"{project.postgres.host}:{project.postgres.port}"}
+
+
+def test_a_search_path_of_its_own_is_no_place_that_we_know(project):
+    options = {"options": "-c search_path=acme"}
+    project.new_tenant_database("d01")
+    project.create(project.database_row("d01", OPTIONS=options))
+    assert "place" not in tenants(project)["d01"]
 
 
 def test_the_schema_is_the_one_that_the_config_names(project):

@@ -139,3 +139,47 @@ def test_the_shared_database_is_a_batch_of_its_own_that_allows_no_failure():
         batches=(model.Batch((model.SHARED,), max_failures=0),), pending={model.SHARED.id: ("app.0001_x",)}
     )
     assert expected == plan.make_shared_plan(("app.0001_x",))
+
+
+# ---------------------------------------------------------------- tenants that share a place
+
+HERE = model.Place("db1:5432", "acme")
+
+
+def sharing(*ids, selected=None, pending=("a.0001",), everything=False) -> model.Plan:
+    """The plan for tenants of which all are in one place."""
+    states = {name: model.TenantState(pending=pending, place=HERE) for name in ids}
+    return plan.make_plan(tenants(*(selected or ids)), model.Survey((), states), everything=everything)
+
+
+def test_two_tenants_in_one_place_are_both_refused_and_each_names_the_other():
+    assert sharing("a", "b").refused == {
+        "a": "database `acme` on db1:5432 is also that of `b`",
+        "b": "database `acme` on db1:5432 is also that of `a`",
+    }
+
+
+def test_of_many_in_one_place_a_message_names_a_few():
+    said = sharing("a", "b", "c", "d", "e", "f").refused
+    assert said["b"].endswith("is also that of `a`, `c`, `d` and 2 more")
+    assert said["f"].endswith("is also that of `a`, `b`, `c` and 2 more")
+
+
+def test_the_one_of_them_that_is_selected_is_migrated():
+    assert sharing("a", "b", selected=("b",)).batches == (model.Batch(tenants("b")),)
+
+
+def test_where_nothing_is_pending_nothing_is_refused():
+    made = sharing("a", "b", pending=())
+    assert (made.refused, made.current) == ({}, tenants("a", "b"))
+
+
+def test_with_everything_they_are_refused_all_the_same():
+    assert set(sharing("a", "b", pending=(), everything=True).refused) == {"a", "b"}
+
+
+def test_schemas_of_one_database_are_places_of_their_own():
+    states = {
+        name: model.TenantState(pending=("a.0001",), place=model.Place("db1:5432", "acme", name)) for name in ("a", "b")
+    }
+    assert plan.make_plan(tenants("a", "b"), model.Survey((), states)).refused == {}
