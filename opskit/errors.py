@@ -86,7 +86,14 @@ class HostKeyError(CannotStart):
 
 
 class RemoteError(CannotStart):
-    """The host was reached, and its path, Python, manage.py, user or state folder is wrong."""
+    """The host was reached, and its path, Python, manage.py, user or state folder is wrong.
+
+    `why` says which: `sudo`, `python`, `env_file`, `state_dir`, `path` or `manage`; "" where nobody knows.
+    """
+
+    def __init__(self, message: str = "", hint: str = "", why: str = "") -> None:
+        super().__init__(message, hint)
+        self.why = why
 
 
 class ListingError(CannotStart):

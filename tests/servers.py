@@ -234,6 +234,51 @@ def _initdb(folder: Path, binaries: Path, password: str, account) -> None:
         pytest.fail(f"initdb failed: {done.stderr}")
 
 
+# ---------------------------------------------------------------- PgBouncer
+
+
+@contextlib.contextmanager
+def pgbouncer(server: Postgres, mode: str = "transaction", **settings: str):
+    """Start a PgBouncer in front of a PostgreSQL; gives its port. `mode` is `session` or `transaction`."""
+    program = shutil.which("pgbouncer", path=os.pathsep.join(["/usr/sbin", "/usr/local/sbin", os.environ["PATH"]]))
+    if program is None:
+        pytest.skip("pgbouncer is not installed (Debian: pgbouncer)")
+    folder = Path(tempfile.mkdtemp(prefix="opskit-pgbouncer-"))
+    port = free_port()
+    lines = {
+        "listen_addr": LOOPBACK,
+        "listen_port": str(port),
+        "unix_socket_dir": "",
+        "auth_type": "scram-sha-256",
+        "auth_file": str(folder / "users"),
+        "pool_mode": mode,
+        **settings,
+    }
+    (folder / "users").write_text(f'"{server.user}" "{server.password}"\n')
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={server.host} port={server.port}\n[pgbouncer]\n"
+        + "".join(f"{name} = {value}\n" for name, value in lines.items())
+    )
+    account = _unprivileged(folder)  # it refuses to be root, too
+    for file in ("users", "ini"):
+        if account:
+            os.chown(folder / file, account["user"], account["group"])
+    running = Server(
+        [program, str(folder / "ini")],
+        ready="process up",
+        log=folder / "log",
+        cwd=folder,
+        start_new_session=True,
+        **account,
+    )
+    try:
+        running.wait_until_ready()
+        yield port
+    finally:
+        running.stop(signal.SIGINT)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 # ---------------------------------------------------------------- OpenSSH
 
 

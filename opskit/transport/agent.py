@@ -107,7 +107,8 @@ class Agent:
         if code is None and not said:
             return errors.ConnectError(f"the agent did not start: {error}")
         ended = "" if code is None else f" (exit {code})"
-        return errors.RemoteError(f"the agent did not start: {said or 'app.python said nothing'}{ended}")
+        why = "sudo" if said.startswith("sudo: ") else "python"
+        return errors.RemoteError(f"the agent did not start: {said or 'app.python said nothing'}{ended}", why=why)
 
     # -- commands
 
@@ -320,7 +321,7 @@ def _refusal(answer: Mapping[str, Any]) -> errors.OpskitError:
         orphan = answer["holder"].get("orphan")
         hint = "it ends by itself; the next run asks the databases." if orphan else "watch it with `invoke runs`."
         return errors.LockHeld(_holder(answer["holder"]), hint=hint)
-    return errors.RemoteError(str(answer["message"]))
+    return errors.RemoteError(str(answer["message"]), why=str(answer["why"]))
 
 
 def _holder(holder: Mapping[str, Any]) -> str:

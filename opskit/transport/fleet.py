@@ -97,7 +97,7 @@ class Fleet:
             raise errors.LockHeld(held, hint=error.hint) from None
         except errors.RemoteError as error:
             started.close()
-            raise errors.RemoteError(f"{host.name}: {error}") from None
+            raise errors.RemoteError(f"{host.name}: {error}", error.hint, error.why) from None
         except errors.ConnectError as error:
             raise errors.ConnectError(f"{host.name}: {error}") from None
         self._agent, self.host = started, host.name
@@ -163,11 +163,12 @@ class Fleet:
         return self._alive().run(request, output)
 
     def _request(self, command: model.Command) -> dict[str, Any]:
-        """The `run` frame of a command; a question gets its program, and is told where manage.py is."""
+        """The `run` frame of a command; a question gets its programs, and is told where manage.py is."""
         request: dict[str, Any] = {"args": list(command.args), "timeout": command.timeout}
         if command.question:
             request["source"] = stream.source(command.question)
             request["args"].insert(1, self._environment.app.manage)
+            request["args"] += map(stream.source, stream.TEXTS.get(command.question, ()))
         return request
 
     def application_name(self, tenant: str) -> str:

@@ -16,6 +16,10 @@ BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'op
 """What the remote Python is started with: it reads the agent's length, then the agent, from stdin."""
 
 
+TEXTS = {"facts": ("status",)}
+"""{question: the programs whose text it gets as its last arguments}."""
+
+
 class Stream(Protocol):
     """One process's stdin and stdout on a host.
 
