@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from opskit.tasks import demo, history, migrate, steering, tenants
+from opskit.tasks import check, demo, history, migrate, steering, tenants
 
 __all__ = ["namespace"]
 
@@ -21,6 +21,7 @@ namespace = Collection(
     tenants.show_tenants,
     migrate.migrate_all,
     migrate.migrate_tenant,
+    check.check,
     history.runs,
     history.show_run,
     steering.status,

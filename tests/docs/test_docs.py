@@ -22,7 +22,9 @@ from invoke.parser import Parser, ParserContext
 
 import opskit
 from opskit import errors, inventory, model
+from opskit.reporters import checks as reported
 from opskit.reporters import summary
+from opskit.rollout import checks
 from opskit.rollout import run as runs
 from opskit.tasks import hooks, namespace
 
@@ -328,3 +330,21 @@ def test_every_status_is_in_the_glossary():
 
 def test_the_changelog_has_this_version():
     assert f"## [{opskit.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+# ---------------------------------------------------------------- checks
+
+
+def test_every_check_has_its_section_in_the_order_in_which_they_are_shown_and_nothing_else_has():
+    page = (ROOT / "docs" / "checks.md").read_text("utf-8")
+    told = re.findall(r"^### `(.+)`$", page, re.MULTILINE)
+    assert list(checks.NAMES) == told
+
+
+def test_the_json_of_the_checks_has_the_keys_that_are_told():
+    found = model.Check("connections", "db1:5432", model.CheckStatus.WARNING, "7 of 100 free")
+    made = json.loads(reported.as_json([found], "prod"))
+    (told,) = [shown for shown in map(json.loads, (block.text for block in blocks("json"))) if "checks" in shown]
+    assert list(made) == list(told)
+    assert list(made["counts"]) == list(told["counts"])
+    assert list(made["checks"][0]) == list(told["checks"][0])
