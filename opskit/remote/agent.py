@@ -161,14 +161,27 @@ def enter_project(path, manage):
 
 def revision(path):
     """The commit that the project's checkout is at, read from its files; "" where it is none."""
+    git = os.path.join(path, ".git")
+    head = read_line(os.path.join(git, "HEAD"))
+    if not head.startswith("ref: "):
+        return head[:40]
+    return read_line(os.path.join(git, head[5:]))[:40] or packed(os.path.join(git, "packed-refs"), head[5:])
+
+
+def packed(path, ref):
+    """The commit of a ref that git has moved into one file with the others, as `git gc` does."""
     try:
-        with open(os.path.join(path, ".git", "HEAD")) as file:
-            head = file.read().strip()
-        if not head.startswith("ref: "):
-            return head[:40]
-        with open(os.path.join(path, ".git", head[5:])) as file:
-            return file.read().strip()[:40]
-    except (OSError, UnicodeDecodeError):
+        with open(path) as file:
+            return next((line[:40] for line in file if line.rstrip().endswith(" " + ref)), "")
+    except (OSError, ValueError):
+        return ""
+
+
+def read_line(path):
+    try:
+        with open(path) as file:
+            return file.read(4096).strip()
+    except (OSError, ValueError):
         return ""
 
 

@@ -240,13 +240,14 @@ def sizes(connection: Any) -> Dict[str, Any]:
 
 def disk_free(connection: Any) -> Optional[int]:
     """What is free where the server keeps its data, if that is on this host: our backend is a process here, then."""
-    found = asked(connection, "SELECT current_setting('data_directory'), pg_backend_pid()")
+    found = asked(connection, "SELECT current_setting('data_directory'), pg_backend_pid(), current_database()")
     if found is None:
         return None
-    folder, pid = found
+    folder, pid, database = found
     try:
-        with open("/proc/%d/comm" % pid) as file:
-            here = file.read().startswith("postgres")
+        with open("/proc/%d/cmdline" % pid, errors="replace") as file:  # `postgres: user database client(port) …`
+            title = file.read()
+        here = title.startswith("postgres: ") and " %s " % database in title
         room = os.statvfs(str(folder))
     except OSError:
         return None

@@ -440,7 +440,7 @@ def own_connection(alias: str, settings: Dict[str, Any]) -> Any:
     options = dict(settings.get("OPTIONS") or {})
     options.pop("pool", None)  # Django keeps one pool an alias: see database_history
     connection = load_backend(settings["ENGINE"]).DatabaseWrapper({**settings, "OPTIONS": options}, alias)
-    if connection.vendor == "postgresql":
+    if connection.vendor == "postgresql" and not os.environ.get("PGCONNECT_TIMEOUT"):
         options.setdefault("connect_timeout", CONNECT_TIMEOUT)
     if connection.vendor == "sqlite" and not os.path.exists(str(settings["NAME"])):
         raise FileNotFoundError("there is no database file %s" % settings["NAME"])  # connecting would make it

@@ -50,7 +50,15 @@ def some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(printable(name) for name in names[:most]) + more
 
 
-_COLOURS = {"ERROR": "31", "WARNING": "33", "failed": "31", "unknown": "31;1", "skipped": "33", "migrated": "32"}
+_COLOURS = {
+    "ERROR": "31",
+    "WARNING": "33",
+    "failed": "31",
+    "unknown": "31;1",
+    "skipped": "33",
+    "migrated": "32",
+    "warning": "33",
+}
 
 
 def colourful(stream: IO[str]) -> bool:

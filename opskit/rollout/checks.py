@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from opskit import model
 from opskit.rollout import places
+from opskit.rollout.places import short
 
 _OK, _WARNING, _FAILED, _UNKNOWN = (
     model.CheckStatus.OK,
@@ -48,6 +49,7 @@ def judge(look: model.Look, environment: model.Environment) -> tuple[model.Check
         in_schemas = any(state.place and state.place.schema for state in _states(look).values())
         for server in _servers(look):
             checks += _server(server, look, in_schemas=in_schemas)
+        checks += _unasked(look, environment)
     return tuple(checks)
 
 
@@ -123,7 +125,7 @@ def _manage(seen: model.Seen, environment: model.Environment) -> model.Check:
 def _about(seen: model.Seen, hosts: int) -> Iterator[model.Check]:
     facts, of = seen.facts, seen.host.name
     if facts is None:
-        yield model.Check("user", of, _UNKNOWN, seen.facts_error, "`--timeout` gives each question more time.")
+        yield model.Check("user", of, _UNKNOWN, seen.facts_error, _MORE_TIME)
         return
     yield model.Check("user", of, _OK, facts.user)
     yield _state_folder(facts, of)
@@ -170,8 +172,10 @@ _WORST = (_FAILED, _WARNING, _UNKNOWN, _OK)
 def _clock(seen: model.Seen, of: str) -> model.Check:
     least, most = seen.ahead
     off = least if least > 0 else most if most < 0 else 0.0  # what it is off at least
-    if abs(off) <= SKEW:
+    if max(abs(least), abs(most)) <= SKEW:
         return model.Check("clock", of, _OK, f"within {max(1.0, abs(least), abs(most)):.0f} s of this machine's")
+    if abs(off) <= SKEW:
+        return model.Check("clock", of, _UNKNOWN, f"the host took {most - least:.0f} s to say its time")
     said = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} this machine's"
     hint = "the journal has this machine's times, the host's logs the host's: is NTP at work on both?"
     return model.Check("clock", of, _WARNING, said, hint)
@@ -198,7 +202,7 @@ def _project(
     if not facts.django:
         status = _UNKNOWN if environment.framework == "custom" else _FAILED
         hint = "`manage.py check` on the host says the same, with the settings and the env of `app`."
-        yield model.Check("django", of, status, facts.error, hint)
+        yield model.Check("django", of, status, facts.error, _or_more_time(facts.error, hint))
         return
     yield model.Check("django", of, _OK, facts.django)
     if environment.framework != "custom":
@@ -233,7 +237,7 @@ def _commands(facts: model.ProjectFacts, of: str, wanted: Sequence[str], framewo
 def _database(facts: model.ProjectFacts, of: str) -> model.Check:
     """The shared database, as this host reaches it."""
     if not facts.servers:
-        return model.Check("database", of, _FAILED, facts.error, "does the database answer at all?")
+        return model.Check("database", of, _FAILED, facts.error, _MORE_TIME)
     return _entered(facts.servers[0], of)
 
 
@@ -305,7 +309,7 @@ def _listing(look: model.Look, of: str) -> model.Check:
             hint = "what is pending in the shared database may be the reason: see there."
             return model.Check("listing", of, _WARNING, look.listing_error, hint)
         hint = "the same command, on the host and in `app.path`, shows all of it."
-        return model.Check("listing", of, _FAILED, look.listing_error, hint)
+        return model.Check("listing", of, _FAILED, look.listing_error, _or_more_time(look.listing_error, hint))
     if not look.tenants:
         return model.Check("listing", of, _WARNING, "no tenants", "is it the right database?")
     return model.Check("listing", of, _OK, _plural(len(look.tenants), "tenant"))
@@ -313,9 +317,8 @@ def _listing(look: model.Look, of: str) -> model.Check:
 
 def _shared(look: model.Look, of: str) -> model.Check:
     if look.survey_error:
-        return model.Check(
-            "shared database", of, _FAILED, look.survey_error, "`manage.py migrate --plan` on the host shows all of it."
-        )
+        hint = _or_more_time(look.survey_error, "`manage.py migrate --plan` on the host shows all of it.")
+        return model.Check("shared database", of, _FAILED, look.survey_error, hint)
     if look.survey is None or look.survey.shared is None:
         return model.Check("shared database", of, _UNKNOWN, "this framework can't be asked what is pending there")
     pending = look.survey.shared
@@ -332,7 +335,7 @@ def _tenants(look: model.Look, survey: model.Survey, of: str) -> model.Check:
     faults = {name: state.error for name, state in survey.tenants.items() if state.error}
     faults |= {name: "it was not mentioned" for name in listed if name not in survey.tenants}
     if faults:
-        said = "; ".join(f"{name}: {why}" for name, why in list(faults.items())[:_SHOWN])
+        said = "; ".join(f"{short(name)}: {why}" for name, why in list(faults.items())[:_SHOWN])
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         hint = f"they would be refused. `invoke show-tenants --env={of} --status` shows them all."
         return model.Check("tenants", of, _FAILED, f"{len(faults)} of {len(survey.tenants)}: {said}{more}", hint)
@@ -430,9 +433,19 @@ def _server(server: model.Server, look: model.Look, *, in_schemas: bool) -> Iter
         yield _entered(server, server.name)
     if server.error or server.vendor != "postgresql":
         return
-    for check in (_connections, _locks, _size, _database_disk, _pgoptions):
+    for check in (_connections, _locks, _size):
         yield check(server)
+    yield _database_disk(server, look.serving)
+    yield _pgoptions(server)
     yield _pooler(server, in_schemas=in_schemas)
+
+
+def _unasked(look: model.Look, environment: model.Environment) -> Iterator[model.Check]:
+    """Where time was up, nobody knows which further servers there are."""
+    project = next((seen.project for seen in look.hosts if seen.host.name == look.serving), None)
+    if project is not None and project.servers and project.error:
+        said = f"not every server has been asked: {project.error}"
+        yield model.Check("database", environment.name, _UNKNOWN, said)
 
 
 def _connections(server: model.Server) -> model.Check:
@@ -464,12 +477,12 @@ def _size(server: model.Server) -> model.Check:
     return model.Check("database size", server.name, _OK, said)
 
 
-def _database_disk(server: model.Server) -> model.Check:
+def _database_disk(server: model.Server, host: str) -> model.Check:
     """Free room where the server keeps its data: seen only from the host that it runs on."""
     if server.disk_free is None:
-        said = "the server runs elsewhere, or does not say where its data is"
+        said = f"it is no disk of {host}'s, or the server does not say where its data is"
         return model.Check("database disk", server.name, _UNKNOWN, said)
-    said = f"{size(server.disk_free)} free on the server's own disk"
+    said = f"{size(server.disk_free)} free on {host}, where the server runs"
     if server.disk_free < DATABASE_ROOM:
         return model.Check("database disk", server.name, _FAILED, said, "PostgreSQL stops where it can't write.")
     if server.disk_free < (server.largest or 0):
@@ -492,7 +505,7 @@ def _pgoptions(server: model.Server) -> model.Check:
 
 def _pooler(server: model.Server, *, in_schemas: bool) -> model.Check:
     if server.pooler == "none":
-        return model.Check("pooler", server.name, _OK, "none in between")
+        return model.Check("pooler", server.name, _OK, "none is seen in between")
     if not server.pooler:
         return model.Check("pooler", server.name, _UNKNOWN, "the database driver does not tell")
     if server.pooler == "transaction":
@@ -522,4 +535,11 @@ def _plural(number: int, noun: str) -> str:
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(f"`{name}`" for name in names[:_SHOWN]) + more
+    return ", ".join(f"`{short(name)}`" for name in names[:_SHOWN]) + more
+
+
+_MORE_TIME = "`--timeout` gives each question more time."
+
+
+def _or_more_time(error: str, hint: str) -> str:
+    return _MORE_TIME if error.endswith("timed out") else hint

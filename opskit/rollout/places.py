@@ -7,6 +7,13 @@ from collections.abc import Mapping
 
 from opskit import model
 
+LONGEST = 60  # characters of an id that a message shows
+
+
+def short(name: str) -> str:
+    """An id as a sentence bears it."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
 
 def shared(states: Mapping[str, model.TenantState]) -> dict[model.Place, tuple[str, ...]]:
     """{place: ids} of the places that more than one tenant has, in the order of `states`."""

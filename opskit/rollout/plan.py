@@ -132,7 +132,7 @@ def _sharing(names: set[str], states: Mapping[str, model.TenantState | None]) ->
 
 
 def _also(place: model.Place, tenants: tuple[str, ...], name: str) -> str:
-    others = [f"`{other}`" for other in tenants[: _FEW + 1] if other != name][:_FEW]
+    others = [f"`{places.short(other)}`" for other in tenants[: _FEW + 1] if other != name][:_FEW]
     more = f" and {len(tenants) - 1 - len(others)} more" if len(tenants) - 1 > len(others) else ""
     return f"{place} is also that of {', '.join(others)}{more}"
 

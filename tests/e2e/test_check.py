@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
+import termios
 
 import omnitenant
 import pytest
@@ -183,6 +186,21 @@ def test_a_frozen_database_ends_the_check_and_hides_no_host(sshd, tmp_path):
     assert table(report)["django", "app1"][0] == "ok"
 
 
+def test_a_tenant_table_that_somebody_locks_ends_the_check_too(project, typist):
+    project.create_tenants(schemas=1)
+    with project.postgres.connect(project.database) as other:
+        other.autocommit = False
+        other.execute("LOCK TABLE companies_company IN ACCESS EXCLUSIVE MODE")
+        report = typist.json("check", "--env=prod", "--timeout=3s", code=3)
+        other.rollback()
+    assert failed(report) == ["listing", "shared database"]
+    assert table(report)["database", "app1"][0] == "ok"
+    assert table(report)["database", "prod"] == ("not known", "not every server has been asked: it timed out")
+    assert {each["hint"] for each in report["checks"] if each["status"] == "failed"} == {
+        "`--timeout` gives each question more time."
+    }
+
+
 def test_a_project_that_does_not_come_to_an_end_is_given_up_after_the_time_limit(project, typist):
     settings = project.folder / "acme" / "settings.py"
     settings.write_text("import time\ntime.sleep(600)\n" + settings.read_text())
@@ -310,6 +328,36 @@ def test_where_one_hosts_project_does_not_start_the_other_answers(demo, two):
     assert failed(report) == ["django"]
     assert table(report)["django", "app1"] == ("failed", "ModuleNotFoundError: No module named 'nowhere'")
     assert table(report)["listing", "prod"] == ("ok", "12 tenants")
+
+
+def test_ctrl_c_ends_it_with_one_word(desk):
+    with desk.held("check", listing=True) as running:
+        running.press_ctrl_c()
+        result = running.end()
+    assert (result.code, result.out, result.err) == (130, "", "interrupted.\n")
+
+
+def test_a_terminal_of_few_columns_keeps_every_line_within_them(demo):
+    primary, secondary = os.openpty()
+    termios.tcsetwinsize(secondary, (24, 72))
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), secondary)
+    process = subprocess.Popen([operator.BIN / "invoke", "check"], cwd=demo.folder, env=demo.environ(), **streams)
+    os.close(secondary)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", read_all(primary))
+    assert process.wait(operator.PATIENCE) == 0
+    rows = shown.partition(" checks: ")[0].splitlines()
+    assert rows[0].split() == ["check", "of", "status", "found"]
+    assert max(map(len, rows)) <= 72
+
+
+def read_all(primary: int) -> str:
+    """What is printed on a terminal until nobody has it open any more."""
+    pieces = []
+    with contextlib.suppress(OSError):  # so Linux says it
+        while piece := os.read(primary, 65536):
+            pieces.append(piece)
+    os.close(primary)
+    return b"".join(pieces).decode().replace("\r\n", "\n")
 
 
 # ---------------------------------------------------------------- what is wrong with one host

@@ -291,6 +291,18 @@ REVISIONS = [
     ({"HEAD": "ref: refs/heads/main\n", "refs/heads/main": "abc\n"}, "abc"),
     ({"HEAD": "ref: refs/heads/main\n"}, ""),
     ({"HEAD": "ref: refs/heads/\udcff\n"}, ""),
+    ({"HEAD": "ref: refs/heads/\0\n"}, ""),
+    (
+        {
+            "HEAD": "ref: refs/heads/main\n",
+            "packed-refs": f"# pack-refs\n{'d' * 40} refs/heads/not/main\n{'c' * 40} refs/heads/main\n^{'e' * 40}\n",
+        },
+        "c" * 40,
+    ),
+    (
+        {"HEAD": "ref: refs/heads/main\n", "packed-refs": f"{'c' * 40} refs/heads/main\n", "refs/heads/main": "abd\n"},
+        "abd",
+    ),
 ]
 
 
