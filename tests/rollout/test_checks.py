@@ -8,6 +8,7 @@ import pytest
 
 from opskit import model
 from opskit.rollout import checks
+from opskit.rollout.checks import words
 
 OK, WARNING, FAILED, UNKNOWN = model.CheckStatus
 APP1, APP2 = model.Host("app1", "app1.example.com"), model.Host("app2", "app2.example.com")
@@ -394,6 +395,11 @@ def test_without_a_checkout_the_migrations_are_what_is_known():
     assert judged(seen(revision=""))["revision"] == (UNKNOWN, "`app.path` is no git checkout")
 
 
+def test_migrations_that_nobody_could_compare_are_not_called_the_same():
+    hosts = (replace(SEEN, revision=""), replace(SEEN, host=APP2, revision="", project=model.ProjectFacts(error="no")))
+    assert judged(replace(LOOK, hosts=hosts))["revision"] == (UNKNOWN, "`app.path` is no git checkout")
+
+
 def test_a_host_that_was_not_entered_is_not_compared():
     down = model.Seen(APP2, refused="connection", error="connection refused")
     assert judged(replace(LOOK, hosts=(SEEN, down)))["revision"][0] is OK
@@ -499,4 +505,4 @@ def test_many_names_are_cut_short():
     [(0, "0 B"), (999, "999 B"), (12_345, "12 kB"), (1_234_567_890, "1.2 GB"), (5 * 10**12, "5.0 TB")],
 )
 def test_sizes_are_for_people(number, shown):
-    assert checks.size(number) == shown
+    assert words.size(number) == shown
