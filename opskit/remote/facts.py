@@ -208,7 +208,8 @@ def postgresql(connection: Any, *, deep: bool) -> Dict[str, Any]:
     values = rows(
         connection,
         "SELECT current_setting('server_version'), current_user, pg_is_in_recovery(), "
-        "pg_postmaster_start_time()::text, current_setting('lock_timeout'), current_setting('max_connections')::int, "
+        "extract(epoch FROM pg_postmaster_start_time())::text, current_setting('lock_timeout'), "
+        "current_setting('max_connections')::int, "
         "current_setting('superuser_reserved_connections')::int"
         " + coalesce(current_setting('reserved_connections', true)::int, 0), "
         "(SELECT sum(numbackends)::int FROM pg_stat_database), "

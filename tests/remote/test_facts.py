@@ -158,7 +158,7 @@ def test_each_server_of_the_tenants_is_asked_once(project):
 
 def test_one_server_by_two_names_started_at_one_time(project):
     project.new_tenant_database("d01")
-    project.create(project.database_row("d01", HOST="localhost"))
+    project.create(project.database_row("d01", HOST="localhost", TIME_ZONE="Asia/Tokyo"))
     first, second = the_servers(project)
     assert second["server"].startswith("localhost:")
     assert first["started"] == second["started"]

@@ -20,7 +20,7 @@ SERVER = model.Server(
     vendor="postgresql",
     version="16.2",
     user="acme",
-    started="2026-11-01 10:00:00.123456+00",
+    started="1793527200.123456",
     lock_timeout="5s",
     max_connections=100,
     reserved=3,
@@ -423,7 +423,7 @@ def test_where_no_project_could_be_entered_nothing_is_said_of_databases():
 
 
 def test_each_further_server_is_judged_once_and_by_its_first_name():
-    other = replace(SERVER, name="db2:5432", started="2026-11-02", used=97)
+    other = replace(SERVER, name="db2:5432", started="1793613600.654321", used=97)
     again = replace(SERVER, name="localhost:5432")
     found = checks.judge(project(servers=(SERVER, again, other)), ENVIRONMENT)
     assert [(each.of, each.status) for each in found if each.name == "connections"] == [
