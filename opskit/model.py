@@ -152,7 +152,7 @@ SHARED = Tenant(id="(shared)", name="shared database", isolation="shared")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tenant's data lives, as the project's settings say it; `schema` is "" for a database of its own."""
+    """Where a tenant's data lives; `schema` is "" for the usual one of a database."""
 
     server: str  # host:port
     database: str

@@ -359,7 +359,7 @@ def omnitenant_history(
         return schema_history(connection, schema) if schemas.get(schema) else []
     alias, settings = omnitenant_database(tenant, backend)
     place.update(place_of(settings))
-    return database_history(alias, settings, backend)
+    return database_history(alias, settings, backend, place)
 
 
 def schemas_there_are(connection: Any) -> Dict[str, bool]:
@@ -379,10 +379,8 @@ def as_kept(name: str) -> str:
 
 
 def place_of(settings: Dict[str, Any], schema: str = "") -> Dict[str, Any]:
-    """Where a tenant's data lives: [server, database, schema]. Nothing where options of its own may say otherwise."""
+    """Where a tenant's data lives, as the settings say it: [server, database, schema]."""
     database = str(settings.get("NAME") or "")
-    if not schema and "search_path" in str((settings.get("OPTIONS") or {}).get("options") or ""):
-        return {}
     kept = as_kept(database)
     return {"place": [scrub(part) for part in (server_of(settings), kept, schema)], "cut": kept != database}
 
@@ -411,7 +409,7 @@ def omnitenant_database(tenant: Any, backend: Any) -> Tuple[str, Dict[str, Any]]
     return alias, database_settings().get(alias, settings)
 
 
-def database_history(alias: str, settings: Dict[str, Any], backend: Any) -> List[Migration]:
+def database_history(alias: str, settings: Dict[str, Any], backend: Any, place: Dict[str, Any]) -> List[Migration]:
     """Read a database tenant over a connection of its own.
 
     Not through django.db.connections: there two tenants whose databases have one name, on two
@@ -422,9 +420,20 @@ def database_history(alias: str, settings: Dict[str, Any], backend: Any) -> List
         raise ValueError("db_config %s: its migrations would run on the master database" % fault)
     connection = own_connection(alias, settings)
     try:
+        place["place"][2] = scrub(own_schema(connection))
         return read_history(connection)
     finally:
         connection.close()
+
+
+def own_schema(connection: Any) -> str:
+    """The schema that this connection's migrate would write to, "" for the usual one: each role may have its own."""
+    if connection.vendor != "postgresql":
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        ((schema,),) = cursor.fetchall()
+    return "" if schema in (None, "public") else str(schema)
 
 
 def is_master(alias: str, settings: Dict[str, Any]) -> bool:

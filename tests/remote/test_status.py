@@ -199,11 +199,30 @@ def test_a_database_that_can_not_be_asked_has_its_place_all_the_same(project):
     assert places == {"d01": f"{project.postgres.host}:1", "d02": f"{project.postgres.host}:{project.postgres.port}"}
 
 
-def test_a_search_path_of_its_own_is_no_place_that_we_know(project):
-    options = {"options": "-c search_path=acme"}
+def test_two_in_one_database_with_schemas_of_their_own_are_in_two_places(project):
     project.new_tenant_database("d01")
-    project.create(project.database_row("d01", OPTIONS=options))
-    assert "place" not in tenants(project)["d01"]
+    database = project.tenant_database("d01")
+    for statement in (
+        "DROP ROLE IF EXISTS globex",
+        "CREATE ROLE globex LOGIN PASSWORD 'globex-secret'",
+        "CREATE SCHEMA acme",
+        "CREATE SCHEMA globex AUTHORIZATION globex",
+    ):
+        project.execute(statement, database=database)
+    project.create(
+        project.database_row("d01"),
+        project.database_row("d02", NAME=database, OPTIONS={"options": "-c search_path=acme"}),
+        project.database_row("d03", NAME=database, USER="globex", PASSWORD="globex-secret"),
+        project.database_row("d04", NAME=database),
+    )
+    said = {tenant_id: row["place"][1:] for tenant_id, row in tenants(project).items()}
+    project.execute("DROP SCHEMA globex; DROP ROLE globex", database=database)
+    assert said == {
+        "d01": [database, ""],
+        "d02": [database, "acme"],
+        "d03": [database, "globex"],
+        "d04": [database, ""],
+    }
 
 
 def test_the_schema_is_the_one_that_the_config_names(project):
