@@ -57,6 +57,7 @@ class Ssh:
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts",)
     accept_new: bool = False
     connect_timeout: float = 10.0
+    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)  # {file of a key: what was typed}
 
 
 @dataclass(frozen=True)

@@ -76,15 +76,15 @@ class Fleet:
 
         Raises ConnectError when none does, and RemoteError, HostKeyError or LockHeld of the first that does.
         """
-        refused: list[str] = []
+        refused: dict[str, str] = {}  # {why: what to type next}
         for host in self._environment.hosts:
             try:
                 return self._start(host)
             except errors.ConnectError as error:
-                refused.append(str(error))
+                refused[str(error)] = error.hint
                 if host is not self._environment.hosts[-1]:
                     self.notice(f"{host.name} does not serve: {error}")
-        raise errors.ConnectError("; ".join(refused))
+        raise errors.ConnectError("; ".join(refused), hint=next(filter(None, refused.values()), ""))
 
     def _start(self, host: model.Host) -> agent.Ready:
         self._agent = None
@@ -97,9 +97,9 @@ class Fleet:
             raise errors.LockHeld(held, hint=error.hint) from None
         except errors.RemoteError as error:
             started.close()
-            raise errors.RemoteError(f"{host.name}: {error}") from None
+            raise errors.RemoteError(f"{host.name}: {error}", hint=error.hint) from None
         except errors.ConnectError as error:
-            raise errors.ConnectError(f"{host.name}: {error}") from None
+            raise errors.ConnectError(f"{host.name}: {error}", hint=error.hint) from None
         self._agent, self.host = started, host.name
         return self.ready
 

@@ -7,12 +7,14 @@ here the connection and each of its gateways get the operator's, and a policy th
 from __future__ import annotations
 
 import contextlib
+import getpass
 import logging
 import os
 import shlex
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from opskit import errors, model
-from opskit.transport import stream
+from opskit.transport import keys, ssh_config, stream
 
 _CHUNK = 256 * 1024
 _WINDOW = 4 * 1024 * 1024  # bytes under way: enough for 30 MB/s at 140 ms; sshd slows down where it is larger
@@ -34,20 +36,49 @@ logging.getLogger("paramiko").propagate = False
 
 
 class _Connection(fabric.Connection):
-    """Fabric's connection, with a ProxyCommand that Ctrl-C does not reach."""
+    """Fabric's connection, with a ProxyCommand that Ctrl-C does not reach, and jumps in OpenSSH's order."""
+
+    def get_gateway(self) -> Any:
+        """The last jump before this host. Fabric takes a list of jumps from its end (fabric 3.2.3, connection.py)."""
+        jumps = [each.strip() for each in self.ssh_config.get("proxyjump", "none").split(",")]
+        if jumps == ["none"] or {self.host, self.original_host} & {_alias(jump) for jump in jumps}:
+            return self.ssh_config.get("proxycommand")
+        gateway = None
+        for jump in jumps:
+            gateway = _Connection(jump, config=fabric.Config(ssh_config=self.config.base_ssh_config), gateway=gateway)
+        return gateway
 
     def open_gateway(self) -> Any:
         if isinstance(self.gateway, str):
-            command = self.gateway.replace("%h", self.host).replace("%p", str(self.port)).replace("%r", self.user)
-            return _ProxyCommand(command)
+            return _ProxyCommand(ssh_config.filled(self.gateway, _tokens(self)))
         return super().open_gateway()
 
 
+def _tokens(connection: Any) -> dict[str, str]:
+    """What the percent signs of ssh_config stand for, the inventory's user and port included."""
+    return {
+        "h": connection.host,
+        "n": connection.original_host,
+        "p": str(connection.port),
+        "r": connection.user,
+        "u": getpass.getuser(),
+    }
+
+
+def _alias(jump: str) -> str:
+    """The host of `user@host:port`."""
+    alias: str = fabric.connection.derive_shorthand(jump)["host"]
+    return alias
+
+
 class _ProxyCommand(paramiko.ProxyCommand):
-    """Paramiko's starts the command in our own process group, where Ctrl-C ends it (paramiko 5.1, proxy.py)."""
+    """A proxy as OpenSSH starts one, with the operator's shell, in a session of its own.
+
+    Paramiko starts it without a shell and in our own process group, where Ctrl-C ends it (paramiko 5.1, proxy.py).
+    """
 
     def __init__(self, command_line: str) -> None:
-        self.cmd = shlex.split(command_line)
+        self.cmd = [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command_line}"]
         self.process = subprocess.Popen(
             self.cmd,
             stdin=subprocess.PIPE,
@@ -148,12 +179,17 @@ def _unknown(hostname: str, key: paramiko.PKey, settings: model.Ssh) -> errors.H
 
 
 def _harden(connection: Any, settings: model.Ssh, known: _Known) -> None:
-    """Give the connection and each of its gateways the operator's known hosts."""
+    """Give the connection the operator's known hosts."""
+    known.load_into(connection.client)
+    connection.client.set_missing_host_key_policy(_Policy(settings, known))
+    connection.connect_kwargs["banner_timeout"] = settings.connect_timeout
+    connection.connect_kwargs["auth_timeout"] = max(30.0, settings.connect_timeout)
+
+
+def _chain(connection: Any) -> Iterator[Any]:
+    """The connection and its gateways, the farthest first."""
     while isinstance(connection, fabric.Connection):
-        known.load_into(connection.client)
-        connection.client.set_missing_host_key_policy(_Policy(settings, known))
-        connection.connect_kwargs.setdefault("banner_timeout", settings.connect_timeout)
-        connection.connect_kwargs.setdefault("auth_timeout", max(30.0, settings.connect_timeout))
+        yield connection
         connection = connection.gateway
 
 
@@ -176,11 +212,7 @@ class SshStream:
         """Hang up: the agent reads the end of its stdin, finishes what is at work, and ends by itself."""
         with contextlib.suppress(Exception):
             self._channel.shutdown_write()
-        self._connection.close()
-        gateway = self._connection.gateway
-        while isinstance(gateway, fabric.Connection):
-            gateway.close()
-            gateway = gateway.gateway
+        _hang_up(self._connection)
 
     def stderr(self) -> str:
         return self._tail.text()
@@ -203,27 +235,64 @@ def connect(environment: model.Environment, host: model.Host) -> SshStream:
         connection.open()
         channel = _session(connection, environment)
     except errors.OpskitError:
-        connection.close()
+        _hang_up(connection)
         raise
     except Exception as error:
-        connection.close()
+        _hang_up(connection)
         raise _explain(error, where, connection, environment.ssh) from error
     return SshStream(connection, channel)
 
 
+def _hang_up(connection: Any) -> None:
+    """Close what is open of the chain, half-made connections and the ProxyCommand too."""
+    for each in _chain(connection):
+        each.client.close()
+
+
+def locked_keys(environment: model.Environment) -> tuple[str, ...]:
+    """The files of keys that the hosts and the jumps before them need, and whose passphrase nobody gave; each once."""
+    found: dict[str, None] = {}
+    for host in environment.hosts:
+        with contextlib.suppress(errors.ConnectError):  # told when it is connected to
+            for each in _chain(_prepare(environment, host)):
+                found |= dict.fromkeys(each.connect_kwargs["auth_strategy"].locked())
+    return tuple(found)
+
+
 def _prepare(environment: model.Environment, host: model.Host) -> Any:
+    """A connection that is not open yet, and knows whom to trust and what to log in with."""
+    settings = environment.ssh
     try:
         connection = _Connection(
             host.address,
             user=host.user,
             port=host.port,
-            connect_timeout=int(max(1, environment.ssh.connect_timeout)),
-            connect_kwargs={"key_filename": [host.identity_file]} if host.identity_file else {},
+            config=fabric.Config(ssh_config=ssh_config.load()),
+            connect_timeout=int(max(1, settings.connect_timeout)),
         )
+    except errors.OpskitError:
+        raise
     except Exception as error:
         raise errors.ConnectError(f"~/.ssh/config can't be used for {host.name}: {error}") from error
-    _harden(connection, environment.ssh, _Known(environment.ssh.known_hosts))
+    known = _Known(settings.known_hosts)
+    for each in _chain(connection):
+        _harden(each, settings, known)
+        each.connect_kwargs.pop("key_filename", None)
+        each.connect_kwargs["auth_strategy"] = _login(each, host, settings, on_the_way=each is not connection)
     return connection
+
+
+def _login(connection: Any, host: model.Host, settings: model.Ssh, *, on_the_way: bool) -> keys.Login:
+    config, tokens = connection.ssh_config, _tokens(connection)
+    return keys.Login(
+        where=f"{connection.host}:{connection.port}" + (f", on the way to {host.name}," if on_the_way else ""),
+        user=connection.user,
+        required="" if on_the_way else host.identity_file or "",
+        named=tuple(ssh_config.expanded(file, tokens) for file in config.get("identityfile", ())),
+        agent=keys.agent_path(config, tokens),
+        only_named=config.get("identitiesonly", "no").lower() == "yes",
+        passphrases=settings.passphrases,
+    )
 
 
 def _session(connection: Any, environment: model.Environment) -> paramiko.Channel:
@@ -254,7 +323,7 @@ def _explain(error: Exception, where: str, connection: Any, settings: model.Ssh)
     """One of our errors for whatever Paramiko or the socket raised."""
     if isinstance(error, paramiko.BadHostKeyException):
         return _changed(error, connection, settings)
-    why = _cause(error, connection, settings)
+    why = _cause(error, settings)
     return errors.ConnectError(f"cannot connect to {where} as `{connection.user}`: {why}")
 
 
@@ -278,12 +347,10 @@ def _port(hostname: str, connection: Any) -> int:
     return int(connection.port)
 
 
-def _cause(error: Exception, connection: Any, settings: model.Ssh) -> str:
+def _cause(error: Exception, settings: model.Ssh) -> str:
     """One cause each, in words. The order matters: the first that fits is the most precise."""
     timeout = f"timed out after {settings.connect_timeout:.0f} s"
     causes: tuple[tuple[type[Exception], str], ...] = (
-        (paramiko.PasswordRequiredException, "its key has a passphrase: `ssh-add` it first"),
-        (paramiko.AuthenticationException, f"the host refused the key{_keys(connection)}"),
         (socket.gaierror, "there is no host of that name"),
         (TimeoutError, timeout),
         (EOFError, _CLOSED),
@@ -307,15 +374,8 @@ def _protocol(error: Exception, settings: model.Ssh) -> str:
     meant = {
         "No existing session": silent,  # the time was up before it had one
         "Negotiation failed.": _CLOSED,
-        "No authentication methods available": "there is no key to log in with: no identity_file, no agent's, "
-        "none of the usual ones",
     }
     return meant.get(said, said or type(error).__name__)
-
-
-def _keys(connection: Any) -> str:
-    files = connection.connect_kwargs.get("key_filename") or []
-    return f" (tried {', '.join(map(str, files))}, the agent's and the usual ones)" if files else ""
 
 
 def _system(error: BaseException) -> str:
