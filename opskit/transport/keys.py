@@ -34,13 +34,13 @@ class Agent(paramiko.agent.AgentSSH):
         line.settimeout(_PATIENCE)
         try:
             line.connect(path)
-            self._connect(line)
+            self._connect(line)  # type: ignore[attr-defined]
             line.settimeout(None)  # a security key's agent waits for a finger
         except (OSError, paramiko.SSHException):
             line.close()
 
     def close(self) -> None:
-        self._close()
+        self._close()  # type: ignore[attr-defined]
 
 
 def agent_path(config: Mapping[str, Any], tokens: Mapping[str, str]) -> str:
@@ -190,9 +190,7 @@ class Login:
             others = "; the host refused the other keys" if tried else ""
             return self._failed(f"{files} has a passphrase that nobody gave{others}", f"`ssh-add {locked[0]}` first.")
         if not tried:
-            return self._failed(
-                "there is no key to log in with: no identity_file, no agent's, none of the usual ones"
-            )
+            return self._failed("there is no key to log in with: no identity_file, no agent's, none of the usual ones")
         files = ", ".join(self._files)
         return self._failed(
             "the host refused the key" + (f" (tried {files}, the agent's and the usual ones)" if files else "")

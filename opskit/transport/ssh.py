@@ -1,12 +1,13 @@
 """OpenSSH's hosts, through a Fabric connection whose host keys are checked.
 
-Fabric's Connection accepts any host key and never loads known_hosts (fabric 3.2.3, connection.py);
-here the connection and each of its gateways get the operator's, and a policy that refuses.
+Fabric's Connection accepts any host key and never loads known_hosts (fabric 3.2.3, connection.py); here the
+connection and each of its gateways are told whom to trust (known_hosts.py) and what to log in with (keys.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import logging
 import os
@@ -15,15 +16,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import fabric
 import paramiko
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from opskit import errors, model
-from opskit.transport import keys, ssh_config, stream
+from opskit.transport import keys, known_hosts, ssh_config, stream
 
 _CHUNK = 256 * 1024
 _WINDOW = 4 * 1024 * 1024  # bytes under way: enough for 30 MB/s at 140 ms; sshd slows down where it is larger
@@ -97,93 +96,6 @@ class _ProxyCommand(paramiko.ProxyCommand):
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
-
-
-# ---------------------------------------------------------------- host keys
-
-
-class _Known:
-    """The operator's known_hosts, read line by line: one odd line must not make the whole file useless."""
-
-    def __init__(self, files: tuple[str, ...]) -> None:
-        self.entries: list[HostKeyEntry] = []
-        self.revoked: list[paramiko.PKey] = []
-        for file in files:
-            self._read(Path(file).expanduser())
-
-    def _read(self, file: Path) -> None:
-        with contextlib.suppress(OSError):
-            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-                self._take(line.strip())
-
-    def _take(self, line: str) -> None:
-        if not line or line.startswith(("#", "@cert-authority")):
-            return
-        revoked = line.startswith("@revoked")
-        with contextlib.suppress(InvalidHostKey, paramiko.SSHException, ValueError):
-            entry = HostKeyEntry.from_line(line.removeprefix("@revoked").strip())
-            if entry is not None and entry.key is not None:
-                if revoked:
-                    self.revoked.append(entry.key)
-                else:
-                    self.entries.append(entry)
-
-    def load_into(self, client: paramiko.SSHClient) -> None:
-        keys = client.get_host_keys()
-        for entry in self.entries:
-            if entry.key is not None and entry.key not in self.revoked:
-                for name in entry.hostnames or ():
-                    keys.add(name, entry.key.get_name(), entry.key)
-
-
-class _Policy(paramiko.MissingHostKeyPolicy):
-    """What becomes of a key that no known_hosts has."""
-
-    def __init__(self, settings: model.Ssh, known: _Known) -> None:
-        self._settings = settings
-        self._known = known
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
-        if key in self._known.revoked:
-            raise errors.HostKeyError(f"the host key of {hostname} is revoked in known_hosts")
-        if not self._settings.accept_new:
-            raise _unknown(hostname, key, self._settings)
-        file = Path(self._settings.known_hosts[0]).expanduser()
-        try:
-            _add_line(file, f"{hostname} {key.get_name()} {key.get_base64()}\n")
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise errors.HostKeyError(
-                f"the host key of {hostname} is new, and can't be added to `{file}`: {reason}"
-            ) from error
-
-
-def _add_line(file: Path, line: str) -> None:
-    """Append to a known_hosts, whose last line may lack its end."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file.open("a+b") as out:
-        if out.tell():
-            out.seek(-1, os.SEEK_END)
-            line = line if out.read(1) == b"\n" else f"\n{line}"
-        out.write(line.encode())
-
-
-def _unknown(hostname: str, key: paramiko.PKey, settings: model.Ssh) -> errors.HostKeyError:
-    name, _, port = hostname.lstrip("[").partition("]:")
-    scan = f"ssh-keyscan {f'-p {port} ' if port else ''}{name} >> {shlex.quote(settings.known_hosts[0])}"
-    return errors.HostKeyError(
-        f"the host key of {hostname} is not known: it shows {key.get_name()} {key.fingerprint}",
-        hint=f"compare that with the host's own, then `{scan}`, "
-        "or set `ssh: {host_keys: accept-new}` in the inventory.",
-    )
-
-
-def _harden(connection: Any, settings: model.Ssh, known: _Known) -> None:
-    """Give the connection the operator's known hosts."""
-    known.load_into(connection.client)
-    connection.client.set_missing_host_key_policy(_Policy(settings, known))
-    connection.connect_kwargs["banner_timeout"] = settings.connect_timeout
-    connection.connect_kwargs["auth_timeout"] = max(30.0, settings.connect_timeout)
 
 
 def _chain(connection: Any) -> Iterator[Any]:
@@ -274,11 +186,17 @@ def _prepare(environment: model.Environment, host: model.Host) -> Any:
         raise
     except Exception as error:
         raise errors.ConnectError(f"~/.ssh/config can't be used for {host.name}: {error}") from error
-    known = _Known(settings.known_hosts)
+    policy = known_hosts.Policy(settings)
     for each in _chain(connection):
-        _harden(each, settings, known)
+        name = each.host if each.port == paramiko.config.SSH_PORT else f"[{each.host}]:{each.port}"
+        each.client.set_missing_host_key_policy(policy)
         each.connect_kwargs.pop("key_filename", None)
-        each.connect_kwargs["auth_strategy"] = _login(each, host, settings, on_the_way=each is not connection)
+        each.connect_kwargs.update(
+            transport_factory=functools.partial(policy.transport, name),
+            auth_strategy=_login(each, host, settings, on_the_way=each is not connection),
+            banner_timeout=settings.connect_timeout,
+            auth_timeout=max(30.0, settings.connect_timeout),
+        )
     return connection
 
 
@@ -321,30 +239,8 @@ def _send_at_once(transport: paramiko.Transport) -> None:
 
 def _explain(error: Exception, where: str, connection: Any, settings: model.Ssh) -> errors.OpskitError:
     """One of our errors for whatever Paramiko or the socket raised."""
-    if isinstance(error, paramiko.BadHostKeyException):
-        return _changed(error, connection, settings)
     why = _cause(error, settings)
     return errors.ConnectError(f"cannot connect to {where} as `{connection.user}`: {why}")
-
-
-def _changed(error: paramiko.BadHostKeyException, connection: Any, settings: model.Ssh) -> errors.HostKeyError:
-    host, port = error.hostname, _port(error.hostname, connection)
-    entry = host if port == paramiko.config.SSH_PORT else f"[{host}]:{port}"
-    holding = (file for file in settings.known_hosts if error.expected_key in [e.key for e in _Known((file,)).entries])
-    file = next(holding, settings.known_hosts[0])
-    return errors.HostKeyError(
-        f"the host key of {host}:{port} has changed: known_hosts has {error.expected_key.fingerprint}, "
-        f"the host shows {error.key.fingerprint}",
-        hint=f"if the host was rebuilt, `ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(entry)}` "
-        "and add its new key; if not, somebody may be listening in.",
-    )
-
-
-def _port(hostname: str, connection: Any) -> int:
-    """The port of the connection, or of that one of its gateways which is called so."""
-    while connection.host != hostname and isinstance(connection.gateway, fabric.Connection):
-        connection = connection.gateway
-    return int(connection.port)
 
 
 def _cause(error: Exception, settings: model.Ssh) -> str:

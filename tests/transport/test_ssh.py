@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 
 import places
 import pytest
@@ -185,25 +184,3 @@ while True:
             break
         os.write(1, data)
 """
-
-
-def test_an_odd_line_in_known_hosts_does_not_hide_the_others(home, sshd):
-    odd = "@cert-authority *.example.com ssh-ed25519 AAAA\nnonsense\n|1|bad|hash ssh-rsa AAAA\n# a comment\n\n"
-    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
-    assert reaches(environment(home, host, odd, sshd.known_hosts_line()))
-
-
-def test_a_revoked_key_is_refused_though_another_line_knows_it(home, sshd):
-    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
-    revoked = f"@revoked * {sshd.host_key}\n"
-    with pytest.raises(errors.HostKeyError) as caught:
-        reaches(environment(home, host, sshd.known_hosts_line(), revoked))
-    assert str(caught.value) == f"the host key of [{sshd.host}]:{sshd.port} is revoked in known_hosts"
-
-
-def test_a_hashed_known_hosts_is_understood(home, sshd):
-    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
-    made = environment(home, host, sshd.known_hosts_line())
-    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(home / "known_hosts")], check=True, capture_output=True)
-    assert "127.0.0.1" not in (home / "known_hosts").read_text()
-    assert reaches(made)

@@ -124,9 +124,9 @@ def test_openssh_reads_the_same(files, host):
     assert shutil.which("ssh"), "ssh is not installed (Debian: openssh-client)"
     absolute = folder / "absolute"  # with -F, ssh looks for relative names in its own home
     absolute.write_text(
-        CONFIG.replace("first", f"{folder}/first").replace("for apps", f"{folder}/for apps").replace(
-            "Include second", f"Include {folder}/second2"
-        )
+        CONFIG.replace("first", f"{folder}/first")
+        .replace("for apps", f"{folder}/for apps")
+        .replace("Include second", f"Include {folder}/second2")
     )
     (folder / "second2").write_text(INCLUDED["second"])
     said = subprocess.run(["ssh", "-G", "-F", absolute, host], capture_output=True, text=True, check=True).stdout
