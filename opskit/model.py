@@ -45,6 +45,8 @@ class App:
     secrets: frozenset[str] = frozenset()  # the keys of env whose values are never shown
     env_file: str | None = None
     run_as: str | None = None
+    sudo_password_from: str | None = None  # "ask", or a file on the operator's machine
+    sudo_password: str | None = field(default=None, repr=False)  # what came from there
     wrapper: tuple[str, ...] = ()
     state_dir: str | None = None  # on the host: lock, records, output; None is ~/.opskit
 

@@ -77,12 +77,15 @@ class Agent:
 
     # -- the start
 
-    def open(self, opening: Mapping[str, Any]) -> Ready:
+    def open(self, opening: Mapping[str, Any], sudo_password: str | None = None) -> Ready:
         """Send the agent, enter the project. Raises ConnectError, RemoteError or LockHeld.
 
-        `opening` is the `open` frame without its timing.
+        `opening` is the `open` frame without its timing; `sudo_password` is for a sudo that was told to ask.
         """
         try:
+            if sudo_password and not stream.admit(self._line, sudo_password, self._timing.start):
+                self.close()
+                raise errors.RemoteError("sudo did not take the password. it was tried once")
             self._line.send(stream.agent_source())
             kind, _ = self._next(self._timing.start)
             if kind != b"M":
@@ -98,7 +101,7 @@ class Agent:
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
-        said = _last_words(self._line.stderr())
+        said = _last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
         code = self._line.exit(1.0)
         refusal = self._line.refusal()
         self.close()

@@ -73,6 +73,15 @@ def load(file: str, passphrase: str | None = None) -> paramiko.PKey:
     raise paramiko.SSHException(f"`{file}` is no private key that Fabric can read")
 
 
+def opens(file: str, passphrase: str) -> bool:
+    """Whether it is the passphrase of that key."""
+    try:
+        load(file, passphrase)
+    except (paramiko.SSHException, OSError):
+        return False
+    return True
+
+
 def public_part(file: str) -> str:
     """The base64 of the public key beside a private one; "" where there is none."""
     name = file if file.endswith(".pub") else f"{file}.pub"

@@ -15,7 +15,7 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fabric
@@ -128,6 +128,9 @@ class SshStream:
 
     def stderr(self) -> str:
         return self._tail.text()
+
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        return self._tail.heard(true, timeout)
 
     def exit(self, timeout: float) -> int | None:
         if not self._channel.status_event.wait(timeout):

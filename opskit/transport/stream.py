@@ -16,6 +16,15 @@ BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'op
 """What the remote Python is started with: it reads the agent's length, then the agent, from stdin."""
 
 
+PROMPT = "[opskit: the password for sudo] "
+"""What sudo is told to ask with, on stderr. No %: sudo fills them in."""
+
+ADMITTED = "opskit: sudo let the agent in\n"
+"""What the agent's Python says on stderr where sudo may have asked: only then is stdin the agent's."""
+
+_BOOT_AFTER_SUDO = f"import sys;sys.stderr.write({ADMITTED!r});sys.stderr.flush();{BOOT}"
+
+
 class Stream(Protocol):
     """One process's stdin and stdout on a host.
 
@@ -33,6 +42,10 @@ class Stream(Protocol):
         """The end of what came on stderr so far."""
         ...
 
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        """Whether it came true of stderr so far, waiting for that or its end at most `timeout` seconds."""
+        ...
+
     def exit(self, timeout: float) -> int | None:
         """The process's exit code, waiting for it at most `timeout` seconds; None where nobody knows."""
         ...
@@ -44,8 +57,27 @@ class Stream(Protocol):
 
 def agent_argv(app: model.App) -> tuple[str, ...]:
     """The command that starts the agent's Python, inside run_as and wrapper."""
-    run_as = ("sudo", "-n", "-H", "-u", app.run_as, "--") if app.run_as else ()
-    return (*run_as, *app.wrapper, app.python, "-u", "-c", BOOT)
+    return (*_sudo(app), *app.wrapper, app.python, "-u", "-c", _BOOT_AFTER_SUDO if app.sudo_password else BOOT)
+
+
+def _sudo(app: model.App) -> tuple[str, ...]:
+    if not app.run_as:
+        return ()
+    asking = ("-S", "-p", PROMPT) if app.sudo_password else ("-n",)
+    return ("sudo", *asking, "-H", "-u", app.run_as, "--")
+
+
+def admit(line: Stream, password: str, patience: float) -> bool:
+    """Answer sudo once, where it asks. False where it asks again: a second try could lock the account.
+
+    Nothing is sent before sudo asks, and nothing after a wrong answer: it would take the agent's text for passwords.
+    """
+    line.heard(lambda said: PROMPT in said or ADMITTED in said, patience)
+    if line.heard(lambda said: ADMITTED in said or PROMPT not in said, 0.0):
+        return True  # it did not ask; where it said something else, nobody will speak, and the caller finds that out
+    line.send(password.encode() + b"\n")
+    line.heard(lambda said: ADMITTED in said or said.count(PROMPT) > 1, patience)
+    return not line.heard(lambda said: said.count(PROMPT) > 1, 0.0)
 
 
 def agent_source() -> bytes:
@@ -64,19 +96,37 @@ class Tail:
 
     def __init__(self, read: Callable[[], bytes]) -> None:
         self._pieces: collections.deque[bytes] = collections.deque(maxlen=64)
+        self._changed = threading.Condition()
+        self._ended = False
         self._thread = threading.Thread(target=self._drain, args=(read,), daemon=True, name="opskit-stderr")
         self._thread.start()
 
     def _drain(self, read: Callable[[], bytes]) -> None:
         try:
             while data := read():
-                self._pieces.append(data[-_KEPT:])
+                self._take(data)
         except OSError:
-            return
+            pass
+        self._take(b"", ended=True)
+
+    def _take(self, data: bytes, *, ended: bool = False) -> None:
+        with self._changed:
+            self._pieces.append(data[-_KEPT:])
+            self._ended = ended
+            self._changed.notify_all()
+
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        """Whether it came true of what was kept, waiting for that or the end at most `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or true(self._text()), timeout)
+            return true(self._text())
 
     def text(self, settle: float = 0.5) -> str:
         """What was kept; where the process is ending, waits up to `settle` seconds for its last words."""
         self._thread.join(settle)
+        return self._text()
+
+    def _text(self) -> str:
         return b"".join(tuple(self._pieces))[-_KEPT:].decode("utf-8", "replace")
 
 
@@ -86,4 +136,4 @@ Connector = Callable[[model.Environment, model.Host], Stream]
 
 def shown(argv: Sequence[str]) -> str:
     """A command as a message shows it: without the fixed text of the boot program."""
-    return " ".join(part if part != BOOT else "…" for part in argv)
+    return " ".join(part if part not in (BOOT, _BOOT_AFTER_SUDO) else "…" for part in argv)
