@@ -73,6 +73,7 @@ class Agent:
         self._lost: Lost | None = None
         self._number = 0
         self._record = ""
+        self._preamble = b""  # what came on stdout while the agent had not spoken
         threading.Thread(target=self._read, daemon=True, name="opskit-reader").start()
 
     # -- the start
@@ -102,6 +103,7 @@ class Agent:
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
         said = _last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
+        said = said or _last_words(self._preamble.decode("utf-8", "replace"))
         code = self._line.exit(1.0)
         refusal = self._line.refusal()
         self.close()
@@ -264,6 +266,7 @@ class Agent:
         """Everything before the agent's first word is somebody else's: a login shell's banner, say."""
         data = b""
         while MAGIC not in data:
+            self._preamble = data
             if len(data) > PREAMBLE:
                 raise Lost(f"it printed {len(data)} bytes that are not the agent's")
             more = self._line.recv()
