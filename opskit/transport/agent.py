@@ -103,8 +103,9 @@ class Agent:
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
         said = _last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
-        said = said or _last_words(self._preamble.decode("utf-8", "replace"))
         code = self._line.exit(1.0)
+        if code is not None:  # nologin, say, speaks on stdout
+            said = said or _last_words(self._preamble.decode("utf-8", "replace"))
         refusal = self._line.refusal()
         self.close()
         if refusal is not None:

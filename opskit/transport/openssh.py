@@ -8,7 +8,6 @@ be nobody to answer, and a session of its own has no terminal.
 from __future__ import annotations
 
 import math
-import shlex
 
 from opskit import errors, model
 from opskit.transport import process, stream
@@ -52,7 +51,7 @@ def argv(environment: model.Environment, host: model.Host) -> tuple[str, ...]:
         *(("-l", host.user) if host.user else ()),
         *(("-p", str(host.port)) if host.port else ()),
         *(("-i", host.identity_file) if host.identity_file else ()),
-        *("--", host.address, shlex.join(stream.agent_argv(environment.app))),
+        *("--", host.address, stream.remote_line(environment.app)),
     )
 
 

@@ -11,7 +11,6 @@ import functools
 import getpass
 import logging
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -226,7 +225,7 @@ def _session(connection: Any, environment: model.Environment) -> paramiko.Channe
         window_size=_WINDOW, max_packet_size=_PACKET, timeout=environment.ssh.connect_timeout
     )
     channel.settimeout(environment.ssh.connect_timeout)
-    channel.exec_command(shlex.join(stream.agent_argv(environment.app)))
+    channel.exec_command(stream.remote_line(environment.app))
     channel.settimeout(None)
     return channel
 

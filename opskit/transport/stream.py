@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import re
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,6 +67,14 @@ def _sudo(app: model.App) -> tuple[str, ...]:
         return ()
     asking = ("-S", "-p", PROMPT) if app.sudo_password else ("-n",)
     return ("sudo", *asking, "-H", "-u", app.run_as, "--")
+
+
+def remote_line(app: model.App) -> str:
+    """That command for a login shell, whichever it is: a line with every word quoted.
+
+    Inside single quotes csh still sees `!`, and fish a backslash: these two stand outside, behind a backslash.
+    """
+    return " ".join(re.sub(r"[!\\]", r"'\\\g<0>'", shlex.quote(word)) for word in agent_argv(app))
 
 
 def admit(line: Stream, password: str, patience: float) -> bool:
