@@ -153,6 +153,17 @@ def test_a_user_who_may_not_is_told_in_the_words_of_sudo(prod, file, deploy):
     assert len(result.message) < 400
 
 
+def test_a_sudo_that_wants_a_terminal_says_so(prod, file, deploy):
+    (Path("/etc/sudoers.d") / deploy.name).write_text(
+        f"Defaults:{deploy.name} requiretty\n{deploy.name} ALL=(ALL) ALL\n"
+    )
+
+    result = prod(sudo_password=str(file)).run("migrate-all")
+
+    assert result.code == 3
+    assert result.message.startswith("app1: the agent did not start: sudo: sorry, you must have a tty to run sudo")
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
 def test_a_file_that_others_may_read_is_refused_before_any_host_is_asked(prod, file, host, mode):
     file.chmod(mode)
