@@ -81,13 +81,22 @@ def admit(line: Stream, password: str, patience: float) -> bool:
     """Answer sudo once, where it asks. False where it asks again: a second try could lock the account.
 
     Nothing is sent before sudo asks, and nothing after a wrong answer: it would take the agent's text for passwords.
+    Raises TimeoutError where it says neither for `patience` seconds, or ends.
     """
-    line.heard(lambda said: PROMPT in said or ADMITTED in said, patience)
-    if line.heard(lambda said: ADMITTED in said or PROMPT not in said, 0.0):
-        return True  # it did not ask; where it said something else, nobody will speak, and the caller finds that out
-    line.send(password.encode() + b"\n")
-    line.heard(lambda said: ADMITTED in said or said.count(PROMPT) > 1, patience)
-    return not line.heard(lambda said: said.count(PROMPT) > 1, 0.0)
+    _expect(line, lambda said: PROMPT in said or ADMITTED in said, patience)
+    if not line.heard(_admitted, 0.0):
+        line.send(password.encode() + b"\n")
+        _expect(line, lambda said: said.count(PROMPT) > 1 or ADMITTED in said, patience)
+    return line.heard(_admitted, 0.0)
+
+
+def _admitted(said: str) -> bool:
+    return ADMITTED in said
+
+
+def _expect(line: Stream, words: Callable[[str], bool], patience: float) -> None:
+    if not line.heard(words, patience):
+        raise TimeoutError("sudo neither asked for a password nor let the agent in")
 
 
 def agent_source() -> bytes:
