@@ -73,6 +73,7 @@ class Agent:
         self._lost: Lost | None = None
         self._number = 0
         self._record = ""
+        self._sent = False  # whether the other end was told anything
         self._preamble = b""  # what came on stdout while the agent had not spoken
         threading.Thread(target=self._read, daemon=True, name="opskit-reader").start()
 
@@ -87,6 +88,7 @@ class Agent:
             if sudo_password and not stream.admit(self._line, sudo_password, self._timing.start):
                 self.close()
                 raise errors.RemoteError("sudo did not take the password. it was tried once")
+            self._sent = True
             self._line.send(stream.agent_source())
             kind, _ = self._next(self._timing.start)
             if kind != b"M":
@@ -185,8 +187,9 @@ class Agent:
         """Say goodbye and hang up; a command at work goes on to its end without us."""
         self._closed.set()
         self._collect()
-        with contextlib.suppress(OSError):
-            self._say(type="bye")
+        if self._sent:  # to a sudo that still asks, a goodbye would be a password
+            with contextlib.suppress(OSError):
+                self._say(type="bye")
         self._line.close()
 
     # -- frames

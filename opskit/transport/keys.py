@@ -182,7 +182,7 @@ class Login:
             raise self._failed(f"the host takes no key, only {_listed(error.allowed_types)}") from error
         except (paramiko.SSHException, EOFError) as error:
             if not transport.is_active():
-                raise self._failed(f"it hung up at key {tried + 1}: name the right one as identity_file") from error
+                raise self._failed(_hung_up(tried)) from error
             return False
         if wanted:
             raise self._failed(
@@ -195,9 +195,11 @@ class Login:
 
     def _refused(self, tried: int, locked: list[str]) -> errors.ConnectError:
         if locked:
-            files = " and ".join(f"`{file}`" for file in locked)
+            files = " ".join(f"`{file}`" for file in locked)
             others = "; the host refused the other keys" if tried else ""
-            return self._failed(f"{files} has a passphrase that nobody gave{others}", f"`ssh-add {locked[0]}` first.")
+            return self._failed(
+                f"nobody gave the passphrase of {files}{others}", f"`ssh-add {' '.join(locked)}` first."
+            )
         if not tried:
             return self._failed("there is no key to log in with: no identity_file, no agent's, none of the usual ones")
         files = ", ".join(self._files)
@@ -207,6 +209,12 @@ class Login:
 
     def _failed(self, why: str, hint: str = "") -> errors.ConnectError:
         return errors.ConnectError(f"cannot connect to {self.where} as `{self.user}`: {why}", hint=hint)
+
+
+def _hung_up(tried: int) -> str:
+    if not tried:
+        return "it hung up while it was shown the first key"
+    return f"it hung up at key {tried + 1}: name the right one as identity_file"
 
 
 def _listed(methods: Any) -> str:

@@ -36,7 +36,7 @@ def question(key) -> str:
 
 
 def refused(sshd, key) -> str:
-    why = f"`{key}` has a passphrase that nobody gave"
+    why = f"nobody gave the passphrase of `{key}`"
     return f"cannot connect to {sshd.host}:{sshd.port} as `{sshd.user}`: {why}"
 
 

@@ -162,7 +162,7 @@ def test_a_key_with_a_passphrase_is_opened_with_it_alone(tmp_path, kind):
 def test_a_key_whose_passphrase_nobody_gave_is_named(home, sshd):
     locked = copied(sshd, home / "locked", "secret")
     made = environment(home, sshd, f"IdentityFile {locked}")
-    assert refusal(made) == (f"`{locked}` has a passphrase that nobody gave", f"`ssh-add {locked}` first.")
+    assert refusal(made) == (f"nobody gave the passphrase of `{locked}`", f"`ssh-add {locked}` first.")
 
 
 def test_a_passphrase_that_was_given_opens_it(home, sshd):
