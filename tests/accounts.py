@@ -51,11 +51,12 @@ def account(identity: Path, *, shell: str = "/bin/sh", password: str = "", home:
     # `*` and not `!`: a locked account may not log in with a key either
     made = ["useradd", "-M", "-U", "-d", folder / "home", "-s", shell, "-p", "*", name]
     subprocess.run(made, check=True, capture_output=True)
+    uid = pwd.getpwnam(name).pw_uid
     try:
         if password:
             subprocess.run(["chpasswd"], input=f"{name}:{password}\n".encode(), check=True, capture_output=True)
         keys = shutil.copy(identity.with_suffix(".pub"), folder / "authorized_keys")
-        user = Account(name, pwd.getpwnam(name).pw_uid, folder / "home", Path(keys))
+        user = Account(name, uid, folder / "home", Path(keys))
         if home:
             user.home.mkdir(mode=0o755)
             user.owns(user.home)
@@ -63,14 +64,18 @@ def account(identity: Path, *, shell: str = "/bin/sh", password: str = "", home:
     finally:
         subprocess.run(["userdel", "-f", name], check=False, capture_output=True)
         shutil.rmtree(folder)
-        for left in Path(tempfile.gettempdir()).glob(f"opskit-{user.uid}"):
-            shutil.rmtree(left)
+        shutil.rmtree(
+            Path(tempfile.gettempdir()) / f"opskit-{uid}", ignore_errors=True
+        )  # the state of one without home
 
 
 def python() -> str:
     """A Python that every user may start."""
     found = shutil.which("python3", path=SYSTEM)
     user = pwd.getpwnam("nobody")
-    if found is None or subprocess.run([found, "-V"], user=user.pw_uid, check=False, cwd="/").returncode:
+    if (
+        found is None
+        or subprocess.run([found, "-V"], user=user.pw_uid, capture_output=True, check=False, cwd="/").returncode
+    ):
         pytest.skip(f"there is no python3 in {SYSTEM} that everybody may start")
     return found

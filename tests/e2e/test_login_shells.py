@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -43,19 +44,17 @@ def desk():
 @pytest.fixture
 def prod(desk, sshd):
     """Make a user with that shell, an sshd with a banner that lets it in, and the environment."""
-    made = []
+    stack = contextlib.ExitStack()
 
     def make(shell: str, *, client: str = "fabric", home: bool = True, noise=None, **app):
-        context = accounts.account(sshd.identity_file, shell=shell, home=home)
-        user = context.__enter__()
-        made.append(lambda: context.__exit__(None, None, None))
+        user = stack.enter_context(accounts.account(sshd.identity_file, shell=shell, home=home))
         for name, text in (noise or {}).items():
             user.writes(name, text)
         (desk.folder / "banner").write_text("AUTHORISED USERS ONLY\n" * 20)
         host = sshd.another(
             options=(f"AuthorizedKeysFile {user.authorized_keys}", f"Banner {desk.folder}/banner", "PrintMotd yes")
         )
-        made.append(host.stop)
+        stack.callback(host.stop)
         user.owns(desk.app)
         state = desk.folder / "state"
         state.mkdir(mode=0o700)
@@ -65,9 +64,8 @@ def prod(desk, sshd):
         desk.over_ssh(app1, known_hosts=host.known_hosts, ssh={"client": client}, app=app)
         return user
 
-    yield make
-    for undo in reversed(made):
-        undo()
+    with stack:
+        yield make
 
 
 def shell(name: str, desk) -> str:
