@@ -45,6 +45,8 @@ class App:
     secrets: frozenset[str] = frozenset()  # the keys of env whose values are never shown
     env_file: str | None = None
     run_as: str | None = None
+    sudo_password_from: str | None = None  # "ask", or a file on the operator's machine
+    sudo_password: str | None = field(default=None, repr=False)  # what came from there
     wrapper: tuple[str, ...] = ()
     state_dir: str | None = None  # on the host: lock, records, output; None is ~/.opskit
 
@@ -57,6 +59,7 @@ class Ssh:
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts",)
     accept_new: bool = False
     connect_timeout: float = 10.0
+    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)  # {file of a key: what was typed}
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,7 @@ def test_every_key_of_app_arrives(tmp_path):
         "env": {"A": "1", "EMPTY": ""},
         "env_file": "~/env",
         "run_as": "acme",
+        "sudo_password": "secrets/sudo",
         "wrapper": ["docker", "exec", "", "a b"],
         "state_dir": "~/state",
     }
@@ -196,6 +197,7 @@ def test_every_key_of_app_arrives(tmp_path):
         env={"A": "1", "EMPTY": ""},
         env_file="~/env",
         run_as="acme",
+        sudo_password_from=str(tmp_path / "secrets" / "sudo"),
         wrapper=("docker", "exec", "", "a b"),
         state_dir="~/state",
     )
@@ -490,6 +492,12 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (app(python="-c"), "app.python: starts with `-`"),
         (app(manage="-c"), "app.manage: starts with `-`"),
         (app(run_as="-u"), "app.run_as: starts with `-`"),
+        (
+            app(run_as="acme", sudo_password="hunter2"),
+            "app.sudo_password: expected `ask`, or a file's path with a `/` in it. a password itself has no place here",
+        ),
+        (app(run_as="acme", sudo_password="~root/x"), "app.sudo_password: `~` stands for your own home only"),
+        (app(sudo_password="ask"), "app: `sudo_password` is given, and there is no `run_as`: sudo is not used"),
         (app(env_file="a\nb"), "app.env_file: holds a newline"),
         (app(wrapper="a 'b"), "app.wrapper: can't be split into words: no closing quotation"),
         (app(wrapper=""), "app.wrapper: is empty."),

@@ -101,9 +101,15 @@ def _app(entry: schema.AppEntry, kind: model.HostKind, place: Place) -> model.Ap
         secrets=frozenset(key for key, value in entry.env.items() if _is_secret(key, value)),
         env_file=entry.env_file or None,
         run_as=entry.run_as or None,
+        sudo_password_from=_sudo_password_from(entry, place),
         wrapper=entry.wrapper,
         state_dir=entry.state_dir or None,
     )
+
+
+def _sudo_password_from(entry: schema.AppEntry, place: Place) -> str | None:
+    given = entry.sudo_password
+    return place.path(given) if given not in ("", "ask") else given or None
 
 
 def _is_secret(key: str, value: str) -> bool:

@@ -62,8 +62,15 @@ class AppEntry(Entry):
     env: Env = {}
     env_file: Text = ""
     run_as: User = ""
+    sudo_password: Annotated[str, PlainValidator(values.ask_or_file)] = ""
     wrapper: Command = ()
     state_dir: Text = ""
+
+    @model_validator(mode="after")
+    def _sudo_is_used(self) -> "AppEntry":
+        if self.sudo_password and not self.run_as:
+            raise ValueError("`sudo_password` is given, and there is no `run_as`: sudo is not used")
+        return self
 
 
 class HostEntry(Entry):

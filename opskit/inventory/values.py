@@ -185,6 +185,15 @@ def one_of(*choices: str) -> Callable[[object], str]:
     return choose
 
 
+def ask_or_file(value: object) -> str:
+    """`ask`, or the path of a file. What is neither is probably a password: it is not quoted."""
+    if value == "ask":
+        return "ask"
+    if not isinstance(value, str) or "/" not in value:
+        raise ValueError("expected `ask`, or a file's path with a `/` in it. a password itself has no place here")
+    return operator_path(value)
+
+
 def framework(value: object) -> str:
     if value == "custom":
         raise ValueError("`custom` needs its commands: a mapping with `name: custom`, `list`, `migrate` and `success`")

@@ -121,30 +121,45 @@ class Redactor:
         return cut
 
 
-def own_folder(path):
-    """Make `path` ours alone (0700); False where that can't be."""
+def unfit(path):
+    """Make `path` a folder of ours alone (0700). Why it can't be one, "" where it is."""
     try:
         os.makedirs(path, 0o700, exist_ok=True)
         status = os.lstat(path)
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and os.access(path, os.W_OK)
-    except OSError:
-        return False
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    if not stat.S_ISDIR(status.st_mode):
+        return (
+            "it is a link: somebody else may be able to turn it" if stat.S_ISLNK(status.st_mode) else "it is no folder"
+        )
+    if status.st_uid != os.getuid():
+        return "it belongs to another user than the one that the agent runs as"
+    return "" if os.access(path, os.W_OK) else "it can't be written"
 
 
 def state_folder(configured):
     """Where lock, records and output are kept: app.state_dir, else ~/.opskit, else one under the temporary folder."""
     if configured:
         path = os.path.abspath(os.path.expanduser(configured))
-        if not own_folder(path):
-            raise Refused("state_dir", "app.state_dir `%s`: it can't be made, or is not a folder of this user's" % path)
+        why = unfit(path)
+        if why:
+            raise Refused("state_dir", "app.state_dir `%s`: %s" % (path, why))
         return path
     for path in (
         os.path.join(os.path.expanduser("~"), ".opskit"),
-        os.path.join(tempfile.gettempdir(), "opskit-%d" % os.getuid()),
+        os.path.join(temporary_folder(), "opskit-%d" % os.getuid()),
     ):
-        if os.path.isabs(path) and own_folder(path):
+        if os.path.isabs(path) and not unfit(path):
             return path
     raise Refused("state_dir", "there is no folder for opskit's state: set app.state_dir")
+
+
+def temporary_folder():
+    """Where Python puts what it does not keep. Where nothing can be written at all, that is said."""
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise Refused("state_dir", "there is no temporary folder that can be written: set TMPDIR in app.env") from error
 
 
 def enter_project(path, manage):
@@ -253,8 +268,11 @@ class State:
             raise Refused("locked", "another run holds it", holder=read_json(self.path(".lock"))) from None
         self.lock = fd  # held until this process ends: the kernel lets go of it, nobody else
         self._refuse_orphan()
-        os.ftruncate(fd, 0)
-        os.write(fd, json.dumps(holder).encode())
+        try:
+            os.ftruncate(fd, 0)
+            os.write(fd, json.dumps(holder).encode())
+        except OSError as error:  # a full disk
+            raise Refused("state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())) from error
 
     def _refuse_orphan(self):
         """A command outlives its agent where that was killed: the lock is free then, and the command is not done."""
@@ -507,7 +525,8 @@ class Agent:
             self.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more)
             self.leaving = True
         except OSError as error:
-            self.say(type="refused", why="state_dir", message=str(error))
+            where = "`%s`: " % error.filename if error.filename else ""
+            self.say(type="refused", why="state_dir", message=where + (error.strerror or str(error)).lower())
             self.leaving = True
 
     def prepare(self, message):
@@ -515,13 +534,15 @@ class Agent:
         from_file = read_env_file(os.path.expanduser(message["env_file"])) if message["env_file"] else {}
         env.update(from_file)
         env.update(message["env"])
+        if env.get("TMPDIR"):
+            os.environ["TMPDIR"] = env["TMPDIR"]  # where tempfile looks for it, here and in the commands
         env["PYTHONUNBUFFERED"] = "1"
         env.setdefault("PYTHONIOENCODING", "utf-8:backslashreplace")
         self.env = env
         names = [name for name in from_file if SECRET_NAME.search(name)]
         self.secrets = secret_values(env, names + message["secrets"])
         # Who only asks leaves no trace: the answers' files are gone before anybody could look for them.
-        folder = state_folder(message["state_dir"]) if message["lock"] else tempfile.gettempdir()
+        folder = state_folder(message["state_dir"]) if message["lock"] else temporary_folder()
         self.state = State(folder, message["path"])
         self.path = enter_project(message["path"], message["manage"])
         records = []

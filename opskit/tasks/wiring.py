@@ -17,6 +17,7 @@ from opskit import errors, journal, model
 from opskit.reporters import files, text
 from opskit.rollout import drive
 from opskit.rollout import run as runs
+from opskit.tasks import secrets
 
 
 class Clock:
@@ -32,9 +33,12 @@ class Clock:
 
 @contextlib.contextmanager
 def reachable(environment: model.Environment) -> Iterator[model.Environment]:
-    """The environment, with the demo's embedded SSH server running where it is the demo."""
+    """The environment with all that its hosts will ask for; where it is the demo, with its SSH server running.
+
+    Raises CannotStart where something has to be asked, and nobody answers.
+    """
     if environment.hosts[0].kind is not model.HostKind.DEMO:
-        yield environment
+        yield secrets.asked(environment)
         return
     from opskit.demo import data, server  # noqa: PLC0415 - start-up time
 

@@ -73,16 +73,22 @@ class Agent:
         self._lost: Lost | None = None
         self._number = 0
         self._record = ""
+        self._sent = False  # whether the other end was told anything
+        self._preamble = b""  # what came on stdout while the agent had not spoken
         threading.Thread(target=self._read, daemon=True, name="opskit-reader").start()
 
     # -- the start
 
-    def open(self, opening: Mapping[str, Any]) -> Ready:
+    def open(self, opening: Mapping[str, Any], sudo_password: str | None = None) -> Ready:
         """Send the agent, enter the project. Raises ConnectError, RemoteError or LockHeld.
 
-        `opening` is the `open` frame without its timing.
+        `opening` is the `open` frame without its timing; `sudo_password` is for a sudo that was told to ask.
         """
         try:
+            if sudo_password and not stream.admit(self._line, sudo_password, self._timing.start):
+                self.close()
+                raise errors.RemoteError("sudo did not take the password. it was tried once")
+            self._sent = True
             self._line.send(stream.agent_source())
             kind, _ = self._next(self._timing.start)
             if kind != b"M":
@@ -98,8 +104,10 @@ class Agent:
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
-        said = _last_words(self._line.stderr())
+        said = _last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
         code = self._line.exit(1.0)
+        if code is not None:  # nologin, say, speaks on stdout
+            said = said or _last_words(self._preamble.decode("utf-8", "replace"))
         refusal = self._line.refusal()
         self.close()
         if refusal is not None:
@@ -180,8 +188,9 @@ class Agent:
         """Say goodbye and hang up; a command at work goes on to its end without us."""
         self._closed.set()
         self._collect()
-        with contextlib.suppress(OSError):
-            self._say(type="bye")
+        if self._sent:  # to a sudo that still asks, a goodbye would be a password
+            with contextlib.suppress(OSError):
+                self._say(type="bye")
         self._line.close()
 
     # -- frames
@@ -262,6 +271,7 @@ class Agent:
         """Everything before the agent's first word is somebody else's: a login shell's banner, say."""
         data = b""
         while MAGIC not in data:
+            self._preamble = data
             if len(data) > PREAMBLE:
                 raise Lost(f"it printed {len(data)} bytes that are not the agent's")
             more = self._line.recv()

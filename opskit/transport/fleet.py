@@ -15,6 +15,7 @@ _CAT = (  # a file that somebody took away has nothing to say
     "import os,shutil,sys\nif os.path.exists(sys.argv[1]): shutil.copyfileobj(open(sys.argv[1],'rb'),sys.stdout.buffer)"
 )
 _RECALL = 600.0  # seconds that reading a kept output may take
+_SUDO_HINT = "`app.sudo_password: ask`, or a file of yours there, gives it one."
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
 
 
@@ -76,30 +77,31 @@ class Fleet:
 
         Raises ConnectError when none does, and RemoteError, HostKeyError or LockHeld of the first that does.
         """
-        refused: list[str] = []
+        refused: dict[str, str] = {}  # {why: what to type next}
         for host in self._environment.hosts:
             try:
                 return self._start(host)
             except errors.ConnectError as error:
-                refused.append(str(error))
+                refused[str(error)] = error.hint
                 if host is not self._environment.hosts[-1]:
                     self.notice(f"{host.name} does not serve: {error}")
-        raise errors.ConnectError("; ".join(refused))
+        raise errors.ConnectError("; ".join(refused), hint=next(filter(None, refused.values()), ""))
 
     def _start(self, host: model.Host) -> agent.Ready:
         self._agent = None
         started = agent.Agent(self._connector(self._environment, host), self._timing)
         try:
-            self.ready = started.open(self._opening())
+            self.ready = started.open(self._opening(), self._environment.app.sudo_password)
         except errors.LockHeld as error:
             started.close()
             held = f"another run holds `{self._environment.name}`: {error}"
             raise errors.LockHeld(held, hint=error.hint) from None
         except errors.RemoteError as error:
             started.close()
-            raise errors.RemoteError(f"{host.name}: {error}", error.hint, error.why) from None
+            hint = error.hint or (_SUDO_HINT if "sudo: a password is required" in str(error) else "")
+            raise errors.RemoteError(f"{host.name}: {error}", hint, error.why) from None
         except errors.ConnectError as error:
-            raise errors.ConnectError(f"{host.name}: {error}") from None
+            raise errors.ConnectError(f"{host.name}: {error}", hint=error.hint) from None
         self._agent, self.host = started, host.name
         return self.ready
 

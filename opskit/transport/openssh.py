@@ -8,7 +8,6 @@ be nobody to answer, and a session of its own has no terminal.
 from __future__ import annotations
 
 import math
-import shlex
 
 from opskit import errors, model
 from opskit.transport import process, stream
@@ -16,6 +15,7 @@ from opskit.transport import process, stream
 _FAILED = 255  # ssh's own exit status for an error of its own (ssh(1), EXIT STATUS)
 _ALIVE = ("ServerAliveInterval=15", "ServerAliveCountMax=4")
 _QUIET = ("BatchMode=yes", "ClearAllForwardings=yes", "RequestTTY=no", "RemoteCommand=none", "LogLevel=ERROR")
+_ASKS_NOBODY = "`ssh` asks nobody here: `ssh-add` the key, or log in by hand with a `ControlMaster` before."
 
 
 class OpenSshStream(process.ProcessStream):
@@ -33,7 +33,8 @@ class OpenSshStream(process.ProcessStream):
                 f"the host key of {self._where} was refused: {said}",
                 hint="the same `ssh` command, typed by hand, shows more.",
             )
-        return errors.ConnectError(f"cannot connect to {self._where}: {said or 'ssh gave no reason'}")
+        hint = _ASKS_NOBODY if "Permission denied (" in said else ""
+        return errors.ConnectError(f"cannot connect to {self._where}: {said or 'ssh gave no reason'}", hint=hint)
 
 
 def argv(environment: model.Environment, host: model.Host) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ def argv(environment: model.Environment, host: model.Host) -> tuple[str, ...]:
         *(("-l", host.user) if host.user else ()),
         *(("-p", str(host.port)) if host.port else ()),
         *(("-i", host.identity_file) if host.identity_file else ()),
-        *("--", host.address, shlex.join(stream.agent_argv(environment.app))),
+        *("--", host.address, stream.remote_line(environment.app)),
     )
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 
 from opskit import errors
 from opskit.transport import stream
@@ -64,6 +65,9 @@ class ProcessStream:
 
     def stderr(self) -> str:
         return self._tail.text()
+
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        return self._tail.heard(true, timeout)
 
     def exit(self, timeout: float) -> int | None:
         try:

@@ -1,27 +1,27 @@
 """OpenSSH's hosts, through a Fabric connection whose host keys are checked.
 
-Fabric's Connection accepts any host key and never loads known_hosts (fabric 3.2.3, connection.py);
-here the connection and each of its gateways get the operator's, and a policy that refuses.
+Fabric's Connection accepts any host key and never loads known_hosts (fabric 3.2.3, connection.py); here the
+connection and each of its gateways are told whom to trust (known_hosts.py) and what to log in with (keys.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import getpass
 import logging
 import os
-import shlex
 import signal
 import socket
 import subprocess
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fabric
 import paramiko
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from opskit import errors, model
-from opskit.transport import stream
+from opskit.transport import keys, known_hosts, ssh_config, stream
 
 _CHUNK = 256 * 1024
 _WINDOW = 4 * 1024 * 1024  # bytes under way: enough for 30 MB/s at 140 ms; sshd slows down where it is larger
@@ -34,20 +34,49 @@ logging.getLogger("paramiko").propagate = False
 
 
 class _Connection(fabric.Connection):
-    """Fabric's connection, with a ProxyCommand that Ctrl-C does not reach."""
+    """Fabric's connection, with a ProxyCommand that Ctrl-C does not reach, and jumps in OpenSSH's order."""
+
+    def get_gateway(self) -> Any:
+        """The last jump before this host. Fabric takes a list of jumps from its end (fabric 3.2.3, connection.py)."""
+        jumps = [each.strip() for each in self.ssh_config.get("proxyjump", "none").split(",")]
+        if jumps == ["none"] or {self.host, self.original_host} & {_alias(jump) for jump in jumps}:
+            return self.ssh_config.get("proxycommand")
+        gateway = None
+        for jump in jumps:
+            gateway = _Connection(jump, config=fabric.Config(ssh_config=self.config.base_ssh_config), gateway=gateway)
+        return gateway
 
     def open_gateway(self) -> Any:
         if isinstance(self.gateway, str):
-            command = self.gateway.replace("%h", self.host).replace("%p", str(self.port)).replace("%r", self.user)
-            return _ProxyCommand(command)
+            return _ProxyCommand(ssh_config.filled(self.gateway, _tokens(self)))
         return super().open_gateway()
 
 
+def _tokens(connection: Any) -> dict[str, str]:
+    """What the percent signs of ssh_config stand for, the inventory's user and port included."""
+    return {
+        "h": connection.host,
+        "n": connection.original_host,
+        "p": str(connection.port),
+        "r": connection.user,
+        "u": getpass.getuser(),
+    }
+
+
+def _alias(jump: str) -> str:
+    """The host of `user@host:port`."""
+    alias: str = fabric.connection.derive_shorthand(jump)["host"]
+    return alias
+
+
 class _ProxyCommand(paramiko.ProxyCommand):
-    """Paramiko's starts the command in our own process group, where Ctrl-C ends it (paramiko 5.1, proxy.py)."""
+    """A proxy as OpenSSH starts one, with the operator's shell, in a session of its own.
+
+    Paramiko starts it without a shell and in our own process group, where Ctrl-C ends it (paramiko 5.1, proxy.py).
+    """
 
     def __init__(self, command_line: str) -> None:
-        self.cmd = shlex.split(command_line)
+        self.cmd = [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command_line}"]
         self.process = subprocess.Popen(
             self.cmd,
             stdin=subprocess.PIPE,
@@ -68,92 +97,10 @@ class _ProxyCommand(paramiko.ProxyCommand):
                 pipe.close()
 
 
-# ---------------------------------------------------------------- host keys
-
-
-class _Known:
-    """The operator's known_hosts, read line by line: one odd line must not make the whole file useless."""
-
-    def __init__(self, files: tuple[str, ...]) -> None:
-        self.entries: list[HostKeyEntry] = []
-        self.revoked: list[paramiko.PKey] = []
-        for file in files:
-            self._read(Path(file).expanduser())
-
-    def _read(self, file: Path) -> None:
-        with contextlib.suppress(OSError):
-            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-                self._take(line.strip())
-
-    def _take(self, line: str) -> None:
-        if not line or line.startswith(("#", "@cert-authority")):
-            return
-        revoked = line.startswith("@revoked")
-        with contextlib.suppress(InvalidHostKey, paramiko.SSHException, ValueError):
-            entry = HostKeyEntry.from_line(line.removeprefix("@revoked").strip())
-            if entry is not None and entry.key is not None:
-                if revoked:
-                    self.revoked.append(entry.key)
-                else:
-                    self.entries.append(entry)
-
-    def load_into(self, client: paramiko.SSHClient) -> None:
-        keys = client.get_host_keys()
-        for entry in self.entries:
-            if entry.key is not None and entry.key not in self.revoked:
-                for name in entry.hostnames or ():
-                    keys.add(name, entry.key.get_name(), entry.key)
-
-
-class _Policy(paramiko.MissingHostKeyPolicy):
-    """What becomes of a key that no known_hosts has."""
-
-    def __init__(self, settings: model.Ssh, known: _Known) -> None:
-        self._settings = settings
-        self._known = known
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
-        if key in self._known.revoked:
-            raise errors.HostKeyError(f"the host key of {hostname} is revoked in known_hosts")
-        if not self._settings.accept_new:
-            raise _unknown(hostname, key, self._settings)
-        file = Path(self._settings.known_hosts[0]).expanduser()
-        try:
-            _add_line(file, f"{hostname} {key.get_name()} {key.get_base64()}\n")
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise errors.HostKeyError(
-                f"the host key of {hostname} is new, and can't be added to `{file}`: {reason}"
-            ) from error
-
-
-def _add_line(file: Path, line: str) -> None:
-    """Append to a known_hosts, whose last line may lack its end."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file.open("a+b") as out:
-        if out.tell():
-            out.seek(-1, os.SEEK_END)
-            line = line if out.read(1) == b"\n" else f"\n{line}"
-        out.write(line.encode())
-
-
-def _unknown(hostname: str, key: paramiko.PKey, settings: model.Ssh) -> errors.HostKeyError:
-    name, _, port = hostname.lstrip("[").partition("]:")
-    scan = f"ssh-keyscan {f'-p {port} ' if port else ''}{name} >> {shlex.quote(settings.known_hosts[0])}"
-    return errors.HostKeyError(
-        f"the host key of {hostname} is not known: it shows {key.get_name()} {key.fingerprint}",
-        hint=f"compare that with the host's own, then `{scan}`, "
-        "or set `ssh: {host_keys: accept-new}` in the inventory.",
-    )
-
-
-def _harden(connection: Any, settings: model.Ssh, known: _Known) -> None:
-    """Give the connection and each of its gateways the operator's known hosts."""
+def _chain(connection: Any) -> Iterator[Any]:
+    """The connection and its gateways, the farthest first."""
     while isinstance(connection, fabric.Connection):
-        known.load_into(connection.client)
-        connection.client.set_missing_host_key_policy(_Policy(settings, known))
-        connection.connect_kwargs.setdefault("banner_timeout", settings.connect_timeout)
-        connection.connect_kwargs.setdefault("auth_timeout", max(30.0, settings.connect_timeout))
+        yield connection
         connection = connection.gateway
 
 
@@ -176,14 +123,13 @@ class SshStream:
         """Hang up: the agent reads the end of its stdin, finishes what is at work, and ends by itself."""
         with contextlib.suppress(Exception):
             self._channel.shutdown_write()
-        self._connection.close()
-        gateway = self._connection.gateway
-        while isinstance(gateway, fabric.Connection):
-            gateway.close()
-            gateway = gateway.gateway
+        _hang_up(self._connection)
 
     def stderr(self) -> str:
         return self._tail.text()
+
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        return self._tail.heard(true, timeout)
 
     def exit(self, timeout: float) -> int | None:
         if not self._channel.status_event.wait(timeout):
@@ -203,27 +149,70 @@ def connect(environment: model.Environment, host: model.Host) -> SshStream:
         connection.open()
         channel = _session(connection, environment)
     except errors.OpskitError:
-        connection.close()
+        _hang_up(connection)
         raise
     except Exception as error:
-        connection.close()
+        _hang_up(connection)
         raise _explain(error, where, connection, environment.ssh) from error
     return SshStream(connection, channel)
 
 
+def _hang_up(connection: Any) -> None:
+    """Close what is open of the chain, half-made connections and the ProxyCommand too."""
+    for each in _chain(connection):
+        each.client.close()
+
+
+def locked_keys(environment: model.Environment) -> tuple[str, ...]:
+    """The files of keys that the hosts and the jumps before them need, and whose passphrase nobody gave; each once."""
+    found: dict[str, None] = {}
+    for host in environment.hosts:
+        with contextlib.suppress(errors.ConnectError):  # told when it is connected to
+            for each in _chain(_prepare(environment, host)):
+                found |= dict.fromkeys(each.connect_kwargs["auth_strategy"].locked())
+    return tuple(found)
+
+
 def _prepare(environment: model.Environment, host: model.Host) -> Any:
+    """A connection that is not open yet, and knows whom to trust and what to log in with."""
+    settings = environment.ssh
     try:
         connection = _Connection(
             host.address,
             user=host.user,
             port=host.port,
-            connect_timeout=int(max(1, environment.ssh.connect_timeout)),
-            connect_kwargs={"key_filename": [host.identity_file]} if host.identity_file else {},
+            config=fabric.Config(ssh_config=ssh_config.load()),
+            connect_timeout=int(max(1, settings.connect_timeout)),
         )
+    except errors.OpskitError:
+        raise
     except Exception as error:
         raise errors.ConnectError(f"~/.ssh/config can't be used for {host.name}: {error}") from error
-    _harden(connection, environment.ssh, _Known(environment.ssh.known_hosts))
+    policy = known_hosts.Policy(settings)
+    for each in _chain(connection):
+        name = each.host if each.port == paramiko.config.SSH_PORT else f"[{each.host}]:{each.port}"
+        each.client.set_missing_host_key_policy(policy)
+        each.connect_kwargs.pop("key_filename", None)
+        each.connect_kwargs.update(
+            transport_factory=functools.partial(policy.transport, name),
+            auth_strategy=_login(each, host, settings, on_the_way=each is not connection),
+            banner_timeout=settings.connect_timeout,
+            auth_timeout=max(30.0, settings.connect_timeout),
+        )
     return connection
+
+
+def _login(connection: Any, host: model.Host, settings: model.Ssh, *, on_the_way: bool) -> keys.Login:
+    config, tokens = connection.ssh_config, _tokens(connection)
+    return keys.Login(
+        where=f"{connection.host}:{connection.port}" + (f", on the way to {host.name}," if on_the_way else ""),
+        user=connection.user,
+        required="" if on_the_way else host.identity_file or "",
+        named=tuple(ssh_config.expanded(file, tokens) for file in config.get("identityfile", ())),
+        agent=keys.agent_path(config, tokens),
+        only_named=config.get("identitiesonly", "no").lower() == "yes",
+        passphrases=settings.passphrases,
+    )
 
 
 def _session(connection: Any, environment: model.Environment) -> paramiko.Channel:
@@ -236,7 +225,7 @@ def _session(connection: Any, environment: model.Environment) -> paramiko.Channe
         window_size=_WINDOW, max_packet_size=_PACKET, timeout=environment.ssh.connect_timeout
     )
     channel.settimeout(environment.ssh.connect_timeout)
-    channel.exec_command(shlex.join(stream.agent_argv(environment.app)))
+    channel.exec_command(stream.remote_line(environment.app))
     channel.settimeout(None)
     return channel
 
@@ -252,38 +241,14 @@ def _send_at_once(transport: paramiko.Transport) -> None:
 
 def _explain(error: Exception, where: str, connection: Any, settings: model.Ssh) -> errors.OpskitError:
     """One of our errors for whatever Paramiko or the socket raised."""
-    if isinstance(error, paramiko.BadHostKeyException):
-        return _changed(error, connection, settings)
-    why = _cause(error, connection, settings)
+    why = _cause(error, settings)
     return errors.ConnectError(f"cannot connect to {where} as `{connection.user}`: {why}")
 
 
-def _changed(error: paramiko.BadHostKeyException, connection: Any, settings: model.Ssh) -> errors.HostKeyError:
-    host, port = error.hostname, _port(error.hostname, connection)
-    entry = host if port == paramiko.config.SSH_PORT else f"[{host}]:{port}"
-    holding = (file for file in settings.known_hosts if error.expected_key in [e.key for e in _Known((file,)).entries])
-    file = next(holding, settings.known_hosts[0])
-    return errors.HostKeyError(
-        f"the host key of {host}:{port} has changed: known_hosts has {error.expected_key.fingerprint}, "
-        f"the host shows {error.key.fingerprint}",
-        hint=f"if the host was rebuilt, `ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(entry)}` "
-        "and add its new key; if not, somebody may be listening in.",
-    )
-
-
-def _port(hostname: str, connection: Any) -> int:
-    """The port of the connection, or of that one of its gateways which is called so."""
-    while connection.host != hostname and isinstance(connection.gateway, fabric.Connection):
-        connection = connection.gateway
-    return int(connection.port)
-
-
-def _cause(error: Exception, connection: Any, settings: model.Ssh) -> str:
+def _cause(error: Exception, settings: model.Ssh) -> str:
     """One cause each, in words. The order matters: the first that fits is the most precise."""
     timeout = f"timed out after {settings.connect_timeout:.0f} s"
     causes: tuple[tuple[type[Exception], str], ...] = (
-        (paramiko.PasswordRequiredException, "its key has a passphrase: `ssh-add` it first"),
-        (paramiko.AuthenticationException, f"the host refused the key{_keys(connection)}"),
         (socket.gaierror, "there is no host of that name"),
         (TimeoutError, timeout),
         (EOFError, _CLOSED),
@@ -307,15 +272,8 @@ def _protocol(error: Exception, settings: model.Ssh) -> str:
     meant = {
         "No existing session": silent,  # the time was up before it had one
         "Negotiation failed.": _CLOSED,
-        "No authentication methods available": "there is no key to log in with: no identity_file, no agent's, "
-        "none of the usual ones",
     }
     return meant.get(said, said or type(error).__name__)
-
-
-def _keys(connection: Any) -> str:
-    files = connection.connect_kwargs.get("key_filename") or []
-    return f" (tried {', '.join(map(str, files))}, the agent's and the usual ones)" if files else ""
 
 
 def _system(error: BaseException) -> str:

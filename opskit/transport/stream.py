@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import re
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +20,14 @@ BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'op
 
 TEXTS = {"facts": ("status",)}
 """{question: the programs whose text it gets as its last arguments}."""
+
+PROMPT = "[opskit: the password for sudo] "
+"""What sudo is told to ask with, on stderr. No %: sudo fills them in."""
+
+ADMITTED = "opskit: sudo let the agent in\n"
+"""What the agent's Python says on stderr where sudo may have asked: only then is stdin the agent's."""
+
+_BOOT_AFTER_SUDO = f"import sys;sys.stderr.write({ADMITTED!r});sys.stderr.flush();{BOOT}"
 
 
 class Stream(Protocol):
@@ -37,6 +47,10 @@ class Stream(Protocol):
         """The end of what came on stderr so far."""
         ...
 
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        """Whether it came true of stderr so far, waiting for that or its end at most `timeout` seconds."""
+        ...
+
     def exit(self, timeout: float) -> int | None:
         """The process's exit code, waiting for it at most `timeout` seconds; None where nobody knows."""
         ...
@@ -48,8 +62,44 @@ class Stream(Protocol):
 
 def agent_argv(app: model.App) -> tuple[str, ...]:
     """The command that starts the agent's Python, inside run_as and wrapper."""
-    run_as = ("sudo", "-n", "-H", "-u", app.run_as, "--") if app.run_as else ()
-    return (*run_as, *app.wrapper, app.python, "-u", "-c", BOOT)
+    return (*_sudo(app), *app.wrapper, app.python, "-u", "-c", _BOOT_AFTER_SUDO if app.sudo_password else BOOT)
+
+
+def _sudo(app: model.App) -> tuple[str, ...]:
+    if not app.run_as:
+        return ()
+    asking = ("-S", "-p", PROMPT) if app.sudo_password else ("-n",)
+    return ("sudo", *asking, "-H", "-u", app.run_as, "--")
+
+
+def remote_line(app: model.App) -> str:
+    """That command for a login shell, whichever it is: a line with every word quoted.
+
+    Inside single quotes csh still sees `!`, and fish a backslash: these two stand outside, behind a backslash.
+    """
+    return " ".join(re.sub(r"[!\\]", r"'\\\g<0>'", shlex.quote(word)) for word in agent_argv(app))
+
+
+def admit(line: Stream, password: str, patience: float) -> bool:
+    """Answer sudo once, where it asks. False where it asks again: a second try could lock the account.
+
+    Nothing is sent before sudo asks, and nothing after a wrong answer: it would take the agent's text for passwords.
+    Raises TimeoutError where it says neither for `patience` seconds, or ends.
+    """
+    _expect(line, lambda said: PROMPT in said or ADMITTED in said, patience)
+    if not line.heard(_admitted, 0.0):
+        line.send(password.encode() + b"\n")
+        _expect(line, lambda said: said.count(PROMPT) > 1 or ADMITTED in said, patience)
+    return line.heard(_admitted, 0.0)
+
+
+def _admitted(said: str) -> bool:
+    return ADMITTED in said
+
+
+def _expect(line: Stream, words: Callable[[str], bool], patience: float) -> None:
+    if not line.heard(words, patience):
+        raise TimeoutError("sudo neither asked for a password nor let the agent in")
 
 
 def agent_source() -> bytes:
@@ -68,19 +118,37 @@ class Tail:
 
     def __init__(self, read: Callable[[], bytes]) -> None:
         self._pieces: collections.deque[bytes] = collections.deque(maxlen=64)
+        self._changed = threading.Condition()
+        self._ended = False
         self._thread = threading.Thread(target=self._drain, args=(read,), daemon=True, name="opskit-stderr")
         self._thread.start()
 
     def _drain(self, read: Callable[[], bytes]) -> None:
         try:
             while data := read():
-                self._pieces.append(data[-_KEPT:])
+                self._take(data)
         except OSError:
-            return
+            pass
+        self._take(b"", ended=True)
+
+    def _take(self, data: bytes, *, ended: bool = False) -> None:
+        with self._changed:
+            self._pieces.append(data[-_KEPT:])
+            self._ended = ended
+            self._changed.notify_all()
+
+    def heard(self, true: Callable[[str], bool], timeout: float) -> bool:
+        """Whether it came true of what was kept, waiting for that or the end at most `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or true(self._text()), timeout)
+            return true(self._text())
 
     def text(self, settle: float = 0.5) -> str:
         """What was kept; where the process is ending, waits up to `settle` seconds for its last words."""
         self._thread.join(settle)
+        return self._text()
+
+    def _text(self) -> str:
         return b"".join(tuple(self._pieces))[-_KEPT:].decode("utf-8", "replace")
 
 
@@ -90,4 +158,4 @@ Connector = Callable[[model.Environment, model.Host], Stream]
 
 def shown(argv: Sequence[str]) -> str:
     """A command as a message shows it: without the fixed text of the boot program."""
-    return " ".join(part if part != BOOT else "…" for part in argv)
+    return " ".join(part if part not in (BOOT, _BOOT_AFTER_SUDO) else "…" for part in argv)

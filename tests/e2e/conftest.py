@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import shutil
 
 import pytest
@@ -38,3 +41,25 @@ def demo(empty, demo_template):
     shutil.copytree(demo_template, empty.app)
     empty.inventory(framework="opskit")
     return empty
+
+
+@pytest.fixture
+def typed():
+    """A terminal for stdin in which the answer has been typed already."""
+    ends = []
+
+    def type_(answer: str) -> int:
+        ends.extend(pty.openpty())
+        os.write(ends[-2], answer.encode())
+        return ends[-1]
+
+    yield type_
+    for end in ends:
+        os.close(end)
+
+
+@pytest.fixture
+def terminal():
+    """A terminal at which somebody waits to be asked."""
+    with contextlib.closing(operator.Terminal()) as made:
+        yield made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -139,9 +140,10 @@ class Desk:
         (self.app / "manage.py").write_text(_MANAGE.format(**indented, names=TENANTS))
 
     def inventory(self, name: str = "prod", *, app=None, framework=None, **more) -> Path:
-        """Write inventories/<name>.yaml: the project on this machine, and what the test adds or changes."""
+        """Write inventories/<name>.yaml: the project on this machine, and what the test adds, changes or takes out."""
+        usual = {"path": "app", "python": sys.executable, "state_dir": str(self.folder / "state")}
         content = {
-            "app": {"path": "app", "python": sys.executable, "state_dir": str(self.folder / "state"), **(app or {})},
+            "app": {key: value for key, value in {**usual, **(app or {})}.items() if value is not None},
             "framework": framework or FRAMEWORK,
             "hosts": ["local"],
             **more,
@@ -189,14 +191,14 @@ class Desk:
         return Result(done.returncode, done.stdout, done.stderr)
 
     @contextlib.contextmanager
-    def running(self, *argv: str, program: str = "invoke", env=None):
+    def running(self, *argv: str, program: str = "invoke", env=None, stdin=subprocess.DEVNULL):
         """Type a command and do something else meanwhile: gives a Running, which is ended in the end."""
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
             process = subprocess.Popen(
                 [BIN / program, *argv],
                 cwd=self.folder,
                 env=self.environ(env),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -294,3 +296,20 @@ def until(condition, what: str, running: Running | None = None) -> None:
             said = f": {running.out.read_text()}{running.err.read_text()}" if running else ""
             raise AssertionError(f"there never was {what}{said}")
         time.sleep(0.01)
+
+
+class Terminal:
+    """A terminal for a program's stdin, at which somebody sits."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = pty.openpty()
+
+    def answers(self, running: Running, question: str, *answers: str) -> None:
+        """Wait for the question, as often as there are answers, and type them."""
+        for number, answer in enumerate(answers, 1):
+            until(lambda n=number: running.err.read_text().count(question) >= n, f"question {number}", running)
+            os.write(self.ours, (answer if answer == "\x04" else f"{answer}\n").encode())
+
+    def close(self) -> None:
+        os.close(self.ours)
+        os.close(self.theirs)

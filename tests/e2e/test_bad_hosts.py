@@ -196,12 +196,12 @@ def test_accept_new_does_not_go_on_where_it_can_not_remember_the_key(desk, sshd)
 @pytest.mark.parametrize("host_keys", ["strict", "accept-new"])
 def test_a_changed_host_key_is_refused_and_both_fingerprints_are_shown(desk, sshd, known_hosts, host_keys):
     other = sshd.refused_key().with_suffix(".pub").read_text()
-    known_hosts.write_text(sshd.known_hosts_line(other))
+    known_hosts.write_text("# the hosts\n" + sshd.known_hosts_line(other))
     desk.over_ssh(sshd, known_hosts=known_hosts, ssh={"host_keys": host_keys})
 
     refuses(
         desk,
-        f"the host key of {sshd.host}:{sshd.port} has changed: known_hosts has {fingerprint(other)}, "
+        f"the host key of [{sshd.host}]:{sshd.port} has changed: `{known_hosts}`, line 2, has {fingerprint(other)}, "
         f"the host shows {fingerprint(sshd.host_key)}",
         f"if the host was rebuilt, `ssh-keygen -f {known_hosts} -R '[{sshd.host}]:{sshd.port}'` "
         "and add its new key; if not, somebody may be listening in.",
@@ -224,7 +224,7 @@ def test_a_host_that_may_not_be_trusted_is_no_reason_to_ask_the_next(desk, sshd,
     result = desk.run("migrate-all")
 
     assert (result.code, result.out, desk.asked) == (3, "", [])
-    assert result.message.startswith(f"the host key of {sshd.host}:{sshd.port} has changed: ")
+    assert result.message.startswith(f"the host key of [{sshd.host}]:{sshd.port} has changed: ")
     assert result.message.count("\n") == 0
 
 

@@ -35,7 +35,7 @@ def refuses(desk, what: str, hint: str = "", *argv: str) -> None:
         ({"env_file": "/nowhere/env"}, "local: app.env_file `/nowhere/env`: No such file or directory"),
         (
             {"state_dir": "/dev/null"},
-            "local: app.state_dir `/dev/null`: it can't be made, or is not a folder of this user's",
+            "local: app.state_dir `/dev/null`: file exists",
         ),
     ],
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
-
 import pytest
 
 from e2e import operator
@@ -14,21 +11,6 @@ from e2e import operator
 def careful(desk):
     desk.inventory(confirm="true")
     return desk
-
-
-@pytest.fixture
-def typed():
-    """A terminal for stdin in which the answer has been typed already."""
-    ends = []
-
-    def type_(answer: str) -> int:
-        ends.extend(pty.openpty())
-        os.write(ends[-2], answer.encode())
-        return ends[-1]
-
-    yield type_
-    for end in ends:
-        os.close(end)
 
 
 def test_without_a_terminal_nobody_can_be_asked(careful):

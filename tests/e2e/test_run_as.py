@@ -77,7 +77,7 @@ def test_a_state_folder_that_is_not_that_users_own_is_refused(desk, nobody):
     operator.refuses(
         desk.run("migrate-all"),
         3,
-        f"local: app.state_dir `{state}`: it can't be made, or is not a folder of this user's",
+        f"local: app.state_dir `{state}`: it belongs to another user than the one that the agent runs as",
     )
     assert desk.asked == []
 

@@ -279,7 +279,7 @@ WRONG = [
     ({"path": "/nowhere/app"}, "app.path `/nowhere/app`: No such file or directory"),
     ({"manage": "run.py"}, "app.manage `run.py`: there is no such file in `{app}`"),
     ({"env_file": "/nowhere/env"}, "app.env_file `/nowhere/env`: No such file or directory"),
-    ({"state_dir": "/dev/null/x"}, "app.state_dir `/dev/null/x`: it can't be made, or is not a folder of this user's"),
+    ({"state_dir": "/dev/null/x"}, "app.state_dir `/dev/null/x`: not a directory"),
 ]
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import signal
-import subprocess
 
 import places
 import pytest
@@ -58,18 +55,6 @@ def test_the_inventory_wins_over_ssh_config(home, sshd):
     assert reaches(environment(home, host, sshd.known_hosts_line()))
 
 
-def test_a_key_of_the_agent_is_enough(home, sshd, monkeypatch):
-    started = subprocess.run(["ssh-agent", "-s", "-a", str(home / "agent")], capture_output=True, text=True, check=True)
-    pid = int(re.search(r"SSH_AGENT_PID=(\d+)", started.stdout)[1])
-    try:
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "agent"))
-        subprocess.run(["ssh-add", "-q", str(sshd.identity_file)], check=True, capture_output=True)
-        host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port)
-        assert reaches(environment(home, host, sshd.known_hosts_line()))
-    finally:
-        os.kill(pid, signal.SIGTERM)
-
-
 @pytest.fixture
 def jump(home, sshd):
     """app1 behind a bastion that is another sshd."""
@@ -103,6 +88,73 @@ def test_a_host_behind_a_jump_with_a_changed_key_is_refused(home, sshd, jump):
     assert "has changed" in str(caught.value)
 
 
+def test_a_jump_that_refuses_the_key_is_named_and_not_the_host_behind_it(home, sshd, jump):
+    wrong = sshd.refused_key()
+    config(home, (home / ".ssh" / "config").read_text().replace(f"IdentityFile {sshd.identity_file}", ""))
+    host = model.Host("app1", "app1", identity_file=str(wrong))
+    with pytest.raises(errors.ConnectError) as caught:
+        reaches(environment(home, host, sshd.known_hosts_line(), jump.known_hosts_line()))
+    assert str(caught.value) == (
+        f"cannot connect to {jump.host}:{jump.port}, on the way to app1, as `{jump.user}`: "
+        "there is no key to log in with: no identity_file, no agent's, none of the usual ones"
+    )
+
+
+@pytest.mark.parametrize("jumps", ["first,second", "second", "first , second"])
+def test_jumps_are_taken_in_the_order_of_openssh(home, sshd, jumps):
+    """Each lets nobody pass but to the next."""
+    second = sshd.another(options=(f"PermitOpen {sshd.host}:{sshd.port}",))
+    first = sshd.another(options=(f"PermitOpen {second.host}:{second.port}",))
+    config(
+        home,
+        f"Host first\n  HostName {first.host}\n  Port {first.port}\n"
+        f"Host second\n  HostName {second.host}\n  Port {second.port}\n  ProxyJump first\n"
+        f"Host app1\n  HostName {sshd.host}\n  Port {sshd.port}\n  ProxyJump {jumps}\n"
+        f"Host *\n  IdentityFile {sshd.identity_file}\n",
+    )
+    known = [each.known_hosts_line() for each in (first, second, sshd)]
+    assert reaches(environment(home, model.Host("app1", "app1"), *known))
+    assert [each.log.read_text().count("Accepted publickey") for each in (first, second)] == [1, 1]
+    for each in (first, second):
+        each.stop()
+
+
+@pytest.mark.parametrize("setting", ["ProxyJump none", "ProxyJump app1", "ProxyCommand none"])
+def test_none_and_the_host_itself_are_no_proxy(home, sshd, setting):
+    config(
+        home,
+        f"Host app1\n  HostName {sshd.host}\n  Port {sshd.port}\n  User {sshd.user}\n"
+        f"  IdentityFile {sshd.identity_file}\n  {setting}\n",
+    )
+    assert reaches(environment(home, model.Host("app1", "app1"), sshd.known_hosts_line()))
+
+
+def test_a_proxy_command_is_a_line_of_shell_and_hears_of_the_inventorys_port(home, sshd):
+    proxy = home / "proxy.py"
+    proxy.write_text(PROXY)
+    config(
+        home,
+        f"Host app1\n  HostName {sshd.host}\n  User {sshd.user}\n  Port 1\n  IdentityFile {sshd.identity_file}\n"
+        f"  ProxyCommand {os.sys.executable} {proxy} %h %p '{home}/s id' 2>{home}/said\n",
+    )
+    assert reaches(environment(home, model.Host("app1", "app1", port=sshd.port), sshd.known_hosts_line()))
+    assert (home / "said").exists()
+
+
+def test_a_proxy_command_ends_where_the_login_fails(home, sshd):
+    proxy = home / "proxy.py"
+    proxy.write_text(PROXY)
+    config(
+        home,
+        f"Host app1\n  HostName {sshd.host}\n  User {sshd.user}\n  IdentityFile {sshd.refused_key()}\n"
+        f"  ProxyCommand {os.sys.executable} {proxy} %h {sshd.port} {home}/sid\n",
+    )
+    with pytest.raises(errors.ConnectError):
+        reaches(environment(home, model.Host("app1", "app1"), f"{sshd.host} {sshd.host_key}\n"))
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((home / "sid").read_text()), 0)
+
+
 def test_a_proxy_command_lives_in_a_session_of_its_own(home, sshd):
     proxy = home / "proxy.py"
     proxy.write_text(PROXY)
@@ -132,25 +184,3 @@ while True:
             break
         os.write(1, data)
 """
-
-
-def test_an_odd_line_in_known_hosts_does_not_hide_the_others(home, sshd):
-    odd = "@cert-authority *.example.com ssh-ed25519 AAAA\nnonsense\n|1|bad|hash ssh-rsa AAAA\n# a comment\n\n"
-    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
-    assert reaches(environment(home, host, odd, sshd.known_hosts_line()))
-
-
-def test_a_revoked_key_is_refused_though_another_line_knows_it(home, sshd):
-    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
-    revoked = f"@revoked * {sshd.host_key}\n"
-    with pytest.raises(errors.HostKeyError) as caught:
-        reaches(environment(home, host, sshd.known_hosts_line(), revoked))
-    assert str(caught.value) == f"the host key of [{sshd.host}]:{sshd.port} is revoked in known_hosts"
-
-
-def test_a_hashed_known_hosts_is_understood(home, sshd):
-    host = model.Host("app1", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
-    made = environment(home, host, sshd.known_hosts_line())
-    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(home / "known_hosts")], check=True, capture_output=True)
-    assert "127.0.0.1" not in (home / "known_hosts").read_text()
-    assert reaches(made)
