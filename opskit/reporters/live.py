@@ -14,7 +14,7 @@ from rich.text import Text
 
 from opskit import durations, model
 from opskit.reporters import plain, telling
-from opskit.reporters.text import printable, spoken
+from opskit.reporters.text import named, printable, spoken
 from opskit.rollout import eta
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow"}
@@ -106,13 +106,13 @@ class Live:
     def _output(self, tenant: str, text: str, partial: str) -> None:
         lines = spoken(text[-_LOOK:] if not self._verbose else text)
         for line in lines if self._verbose else ():
-            self._console.print(Text(f"{printable(tenant)} | {line}"), soft_wrap=True)
+            self._console.print(Text(f"{named(tenant)} | {line}"), soft_wrap=True)
         last = printable(partial.strip()) or (lines[-1].strip() if lines else "")
         if last:
             self._show(tenant, last)
 
     def _show(self, tenant: str, text: str) -> None:
-        self._now = Text(f"{printable(tenant)}: {text}" if tenant else "", no_wrap=True, overflow="ellipsis")
+        self._now = Text(f"{named(tenant)}: {text}" if tenant else "", no_wrap=True, overflow="ellipsis")
         self._live.update(self._view())
 
     def _view(self) -> Table:

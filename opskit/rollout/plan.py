@@ -10,6 +10,7 @@ from opskit import errors, model
 from opskit.rollout import controls
 
 _USUAL = model.Controls()
+_LONGEST = 100  # characters of a pattern that a message repeats
 _NO_HISTORY: Mapping[str, float] = MappingProxyType({})
 
 
@@ -41,10 +42,17 @@ def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: 
             missed.append(pattern)
     if missed:
         raise errors.UsageError(
-            f"{flag}: nothing matches {', '.join(f'`{each}`' for each in missed)} among {len(ids)} tenants",
+            f"{flag}: nothing matches {_some(missed)} among {len(ids)} tenants",
             hint="`invoke show-tenants` lists them.",
         )
     return found
+
+
+def _some(patterns: Sequence[str], most: int = 5) -> str:
+    """The first few of many: a file may name a thousand tenants of another environment."""
+    more = f" and {len(patterns) - most} more" if len(patterns) > most else ""
+    shown = (each if len(each) <= _LONGEST else f"{each[:_LONGEST]}…" for each in patterns[:most])
+    return ", ".join(f"`{each}`" for each in shown) + more
 
 
 def make_plan(

@@ -143,7 +143,7 @@ AS_THEY_ARE = ["1e5", "1_000", "12345678901234567890", "0x10", "007", "1.50", "-
 AS_THEY_ARE += ["[/x]", "[red]", "-", "--all", "%s", "{0}", "a|b", "表", "müller", "$(id)", "a'b", 'a"b', "\\"]
 
 
-@pytest.mark.parametrize("width", [None, 80, 20])
+@pytest.mark.parametrize("width", [None, 80, 60])
 def test_ids_stay_as_they_are(width):
     table = summary.table([outcome(name, FAILED, error="1e5") for name in AS_THEY_ARE], width)
     assert AS_THEY_ARE == [row.split()[0] for row in rows(table)]
@@ -183,9 +183,12 @@ def test_an_error_is_wrapped_into_what_is_left_of_a_narrow_terminal():
     assert text.split() == " ".join(row[42:] for row in rows(table)).split()
 
 
-def test_on_a_terminal_too_narrow_for_anything_a_few_words_are_still_a_line():
-    table = summary.table([outcome("acme", FAILED, error="something went wrong again")], 10)
-    assert ["something went wrong", "again"] == [row[42:].strip() for row in rows(table)]
+def test_on_a_narrow_terminal_a_tenant_is_a_sentence():
+    told = [outcome("acme"), outcome("globex", FAILED, error="something went wrong again")]
+    assert [
+        ["acme: migrated", "globex: failed: something went wrong", "  again"],
+        ["acme: migrated", "globex: failed:", "  something went", "  wrong again"],
+    ] == [summary.table(told, width).splitlines() for width in (40, 20)]
 
 
 def test_without_a_terminal_nothing_is_wrapped():
