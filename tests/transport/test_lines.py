@@ -25,7 +25,7 @@ def text_of(heard) -> str:
 
 
 SHOWN = "one\nmark ä 表 🐘\n\nmark two\r\npassword='[REDACTED]'\npostgres://u:[REDACTED]@db/x mark\nno end\n"
-MARKED = ("mark ä 表 🐘", "mark two\r", "postgres://u:[REDACTED]@db/x mark")
+MARKED = ("mark ä 表 🐘", "mark two", "postgres://u:[REDACTED]@db/x mark")
 
 
 def test_a_text_in_one_piece():
@@ -129,6 +129,30 @@ def test_too_many_marks_forget_the_oldest():
     kept = [mark.split()[1] for mark in done.marks]
     assert [str(number) for number in range(count - len(kept), count)] == kept
     assert lines.MARKS - size < sum(map(len, done.marks)) <= lines.MARKS
+
+
+def test_what_follows_a_progress_bar_is_a_line_of_its_own():
+    done, heard = fed(b" 0%\r50%\r100%\rmark: migrated\r\n", patterns=(re.compile("^mark", re.MULTILINE),))
+    assert (("mark: migrated",), " 0%\r50%\r100%\rmark: migrated\r\n") == (done.marks, text_of(heard))
+
+
+def test_of_a_progress_bar_the_last_drawing_is_shown():
+    bar = b"".join(b"\r%3d%% of it" % percent for percent in range(101))
+    for data, shown in ((bar, "100% of it"), (bar + b"\r", "100% of it"), (b"\r", ""), (b"a\rb\r\r", "b")):
+        assert [("", shown)] == fed(data, end=False)[1]
+
+
+def test_of_a_progress_bar_no_drawing_tells_a_credential():
+    data = b"x\rpassword='hun\rter2' postgres://u:hunter2@db\rdone"
+    for at in range(len(data) + 1):
+        _, heard = fed(data[:at], end=False)
+        assert "ter2" not in "".join(partial for _, partial in heard), at
+
+
+def test_a_progress_bar_without_end_is_cut_where_it_begins_again():
+    drawing = b"\rmark: 12345 of 99999"
+    _, heard = fed(*(drawing for _ in range(2 * lines.LONGEST // len(drawing))), end=False)
+    assert {"\r"} == {text[-1] for text, _ in heard if text}
 
 
 # ---------------------------------------------------------------- bounds
