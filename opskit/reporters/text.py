@@ -28,9 +28,14 @@ def _escaped(letter: str) -> str:
 
 def write(stream: IO[str], text: str) -> None:
     """Print a line; what the stream's encoding can't say is escaped, since output never fails for its encoding."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.write(sayable(stream, text) + "\n")
     stream.flush()
+
+
+def sayable(stream: IO[str], text: str) -> str:
+    """`text` with escapes in place of what the stream's encoding can't say."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def shortened(text: str, most: int = WIDEST) -> str:
@@ -92,8 +97,8 @@ def colourful(stream: IO[str]) -> bool:
 
 
 def is_terminal(stream: IO[str]) -> bool:
-    """Whether a live view makes sense there: not on a dumb terminal, which can't go back a line."""
-    return not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
+    """Whether a live view makes sense there: not on a terminal that is dumb or not known, since it may not go back."""
+    return not stream.closed and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def painted(text: str, word: str) -> str:
