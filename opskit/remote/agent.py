@@ -168,7 +168,7 @@ def revision(path):
             return head[:40]
         with open(os.path.join(path, ".git", head[5:])) as file:
             return file.read().strip()[:40]
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # no text, a NUL in a name
         return ""
 
 
