@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import math
 import os
 import re
 import shutil
@@ -71,9 +72,33 @@ def decode(line: str) -> model.Journalled | None:
 
 
 def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:
-    """A dataclass of the fields it knows; JSON's lists are tuples here."""
-    known = {field.name for field in dataclasses.fields(kind)}
-    return kind(**{name: _value(name, value) for name, value in data.items() if name in known})
+    """A dataclass of the fields it knows; JSON's lists are tuples here. Raises ValueError for another sort."""
+    known = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    values = {name: _value(name, value) for name, value in data.items() if name in known}
+    for name, value in values.items():
+        if not _is_a(known[name], value):
+            raise ValueError(f"`{name}` is of another sort")
+    return kind(**values)
+
+
+def _is_a(annotation: str, value: Any) -> bool:
+    """Whether a value read from JSON is what model.py says of its field; dataclasses, which are built here, are."""
+    if annotation.startswith("Mapping[str, "):
+        inner = annotation.removeprefix("Mapping[str, ").removesuffix("]")
+        return isinstance(value, dict) and all(_is_a(inner, each) for each in value.values())
+    if annotation.endswith(" | None"):
+        return value is None or _is_a(annotation.removesuffix(" | None"), value)
+    return annotation not in _SORTS or _SORTS[annotation](value)
+
+
+_SORTS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: type(value) is int,
+    "float": lambda value: type(value) in (int, float) and math.isfinite(value),
+    "datetime": lambda value: isinstance(value, datetime) and value.tzinfo is not None,
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
+}
 
 
 def _value(name: str, value: Any) -> Any:
