@@ -10,6 +10,7 @@ from opskit import errors, model
 from opskit.rollout import controls
 
 _USUAL = model.Controls()
+_GLOB = frozenset("*?[")
 _LONGEST = 100  # characters of a pattern that a message repeats
 _NO_HISTORY: Mapping[str, float] = MappingProxyType({})
 
@@ -36,7 +37,9 @@ def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: 
     found: set[str] = set()
     missed: list[str] = []
     for pattern in patterns:
-        matched = {pattern} if pattern in known else set(fnmatch.filter(ids, pattern))
+        matched = {pattern} & known
+        if not matched and set(pattern) & _GLOB:  # others match nobody else: a file may name thousands
+            matched = set(fnmatch.filter(ids, pattern))
         found |= matched
         if not matched:
             missed.append(pattern)
