@@ -473,6 +473,22 @@ def test_no_older_run_is_read_once_everybody_wanted_is_known(tmp_path):
     assert {"a": 2.0, "b": 2.0} == journal.durations(tmp_path, "prod", wanted=["a", "new"])
 
 
+def test_a_list_needs_no_more_of_a_run_that_ended_than_its_ends(tmp_path):
+    (tmp_path / RUN).mkdir()
+    lines = [journal.encode(event, number) for number, event in enumerate(EVENTS, 1)]
+    middle = ["not even JSON " * 10_000]
+    (tmp_path / RUN / "journal.jsonl").write_text("\n".join([lines[0], *middle, lines[-1], ""]))
+    seen = journal.glance(tmp_path / RUN)
+    assert (EVENTS[0], EVENTS[-1], {}) == (seen.started, seen.finished, seen.outcomes)
+
+
+def test_of_a_run_without_an_end_a_list_needs_all(tmp_path):
+    (tmp_path / RUN).mkdir()
+    lines = [journal.encode(event, number) for number, event in enumerate(EVENTS, 1)]
+    (tmp_path / RUN / "journal.jsonl").write_text("\n".join([*lines[:-1], ""]))
+    assert journal.load(tmp_path / RUN) == journal.glance(tmp_path / RUN)
+
+
 # ---------------------------------------------------------------- whatever stands there
 
 SPOILT = st.recursive(

@@ -206,7 +206,7 @@ def _run_row(folder: Path) -> tuple[str, ...]:
     """One run; a record that can't be read is no reason to hide the others."""
     name = printable(folder.name)
     try:
-        run = journal.load(folder)
+        run = journal.glance(folder)
     except errors.JournalError as error:
         return (name, journal.environment_of(name), "", "", "", printable(str(error)))
     started, finished = run.started, run.finished
@@ -215,7 +215,7 @@ def _run_row(folder: Path) -> tuple[str, ...]:
         name,
         journal.environment_of(name),
         printable(started.operator) if started else "",
-        telling.counted(run.counts()),
+        telling.counted(finished.counts if finished else run.counts()),
         took,
         _ending(folder, finished),
     )

@@ -19,10 +19,10 @@ MUCH = operator.MIGRATE + "print('x' * 300_000)\n"
 # A disk of 256 KB on .opskit, which is full as soon as the first tenant is at work; what is kept there is copied out.
 # Where no test may mount (in some containers), a limit for each file instead.
 ON_A_SMALL_DISK = """\
-mount -t tmpfs -o size=256k tmpfs .opskit 2>/dev/null || ulimit -f 64
+mount -t tmpfs -o size=256k tmpfs .opskit 2>/dev/null || ulimit -S -f 64
 (until [ -e app/begun ]; do sleep 0.02; done; cat /dev/zero >.opskit/filler 2>/dev/null; touch app/go) &
 "$@"
-code=$?
+code=$?; ulimit -S -f unlimited
 cp -r .opskit/runs kept
 exit $code
 """

@@ -306,7 +306,7 @@ def test_history_is_a_line_a_run(tmp_path):
         "20261122T140200-prod",
         started,
         model.TenantFinished(AT, outcome("a")),
-        model.RunFinished(clock.now(), "done", {}),
+        model.RunFinished(clock.now(), "done", {"migrated": 1}),
     )
     cut_off = written(tmp_path, "20261122T150000-prod-eu", started)
     later = written(tmp_path, "20261122T160000-prod")
