@@ -69,9 +69,9 @@ class Project:
         if self.framework.survey is None or self.framework.read_survey is None:
             return None
         names = [self.fleet.application_name(tenant) for tenant in watched]
-        reply = self.fleet.ask(self._timed(surveys.watching(self.framework.survey, names)))
-        survey: model.Survey = self._read(self.framework.read_survey, reply)
-        return survey
+        asked = surveys.watching(self.framework.survey, names, self.fleet.application_name(""))
+        survey: model.Survey = self._read(self.framework.read_survey, self.fleet.ask(self._timed(asked)))
+        return replace(survey, busy=survey.busy.intersection(names))
 
     def _timed(self, command: model.Command) -> model.Command:
         return replace(command, timeout=self.environment.timeout)
