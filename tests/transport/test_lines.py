@@ -1,8 +1,11 @@
 """Bytes become lines, marks and a tail, however they arrive."""
 
+import itertools
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from opskit.transport import lines
 
@@ -197,3 +200,26 @@ def test_a_cut_splits_no_credential(secret):
 def test_a_credential_that_is_longer_than_a_line_may_be_does_not_keep_it_from_being_cut():
     _, heard = fed(f"password='{'x' * lines.LONGEST}".encode(), b"y", end=False)
     assert [True, False] == [bool(text) for text, _ in heard]
+
+
+CREDENTIALS = [
+    "password='hunter2'",
+    "postgres://u:hunter2@db/x",
+    '{"token": "hunter2"}',
+    "PASSWORD=hunter2",
+    "redis://:hunter2@x",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(CREDENTIALS) | st.text("x \n\r:/@=", max_size=12), min_size=1, max_size=6).map(" ".join),
+    st.lists(st.integers(0, 150), max_size=4),
+)
+def test_however_it_arrives_no_credential_is_told(text, cuts):
+    data = text.encode()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    done, heard = fed(*(data[a:b] for a, b in itertools.pairwise(edges)))
+    whole, _ = fed(data)
+    assert (whole.tail, whole.marks) == (done.tail, done.marks)
+    assert "hunter" not in repr(heard) + repr(done.marks) + done.tail
