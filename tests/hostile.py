@@ -56,7 +56,7 @@ IDS = (
 LONG = "long " * 2_000
 """10 kB, where a framework has room for it."""
 
-IMPOSSIBLE = ("nul\0nul", "half \ud83d")
+IMPOSSIBLE = ("nul\0nul", "half \ud83d", "huge " * 40_000)
 """No command can be given these: the tenant alone is failed, and none is sent."""
 
 STARTING_DJANGO = (
