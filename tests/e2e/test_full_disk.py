@@ -101,14 +101,13 @@ def test_a_disk_that_fills_up_in_mid_run_leaves_the_tenant_at_work_to_its_end(re
     assert (again.code, outcomes(again)) == (0, {"acme": "current", "globex": "migrated", "initech": "migrated"})
 
 
-@pytest.mark.parametrize("log", ["/dev/full", "gone/log", "."])
+@pytest.mark.parametrize("log", ["/dev/full", "gone/log"])
 def test_a_log_that_can_not_be_written_stops_the_run_before_its_first_tenant(remote, log):
     result = remote.run("migrate-all", f"--log-file={log}")
 
     assert (result.code, result.out, remote.asked) == (3, "", [])
     assert f"{log} can't be written: " in result.message
     assert result.message.endswith(f". {operator.UNTOUCHED}")
-    assert remote.run("migrate-tenant", "--tenant-id=acme").code == 0  # the lock is free
 
 
 @pytest.mark.parametrize("place", [".opskit", ".opskit/runs"])
@@ -123,5 +122,5 @@ def test_a_record_that_can_not_be_made_stops_the_run_before_its_first_tenant(rem
     assert " can't be written: " in result.message
     assert result.message.endswith(operator.UNTOUCHED)
     assert (remote.folder / place).read_text() == "somebody's file"
-    assert remote.run("show-tenants").code == 0
-    assert remote.run("migrate-all", "--plan").code == 0
+    (remote.folder / place).unlink()
+    assert remote.run("migrate-tenant", "--tenant-id=acme").code == 0  # the lock is free

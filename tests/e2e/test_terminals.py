@@ -18,7 +18,7 @@ print("  Applying members.0001_initial... OK")
 print("x" * 60, "{EVIL}")
 for percent in range(0, 100, 20):
     print("  %d%% \\udcff" % percent, end="\\r", flush=True)
-time.sleep(0.3)
+time.sleep(0.2)
 if tenant != "[/x]":
     raise RuntimeError("{EVIL} is in the way")
 print(f"Migrated {{tenant}}")
@@ -46,42 +46,37 @@ def is_harmless(text: str) -> bool:
 @pytest.mark.parametrize(
     ("columns", "env"),
     [
-        (100, {}),
+        (60, {}),
         (40, {}),
         (20, {}),
-        (40, {"PYTHONIOENCODING": "ascii"}),
+        (60, {"PYTHONIOENCODING": "ascii"}),
         (40, {"PYTHONIOENCODING": "latin-1"}),
         (40, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
         (40, {"TERM": "dumb"}),
         (40, {"TERM": None}),
+        (40, {"TERM": ""}),
         (100, {"COLUMNS": "40"}),
     ],
     ids=str,
 )
-def test_nothing_takes_a_terminal_over_and_the_run_is_told(evil, columns, env):
+def test_nothing_takes_a_terminal_over_and_the_view_stays_inside(evil, columns, env):
     result = evil.at_a_terminal("migrate-all", "-v", columns=columns, env=env)
 
     assert result.code == 5, result.out
-    assert is_harmless(seen(result)), repr(result.out)
-    assert "3 tenants: 1 migrated, 2 failed." in seen(result)
+    shown = seen(result)
+    assert is_harmless(shown), repr(result.out)
+    assert "3 tenants: 1 migrated, 2 failed." in shown
+    if env.get("TERM", "xterm") == "xterm":
+        views = re.findall(r"(?m)^(\d/3 (?:ETA|tenants, ).*)\n(.*)\r", shown)
+        widest = max(_columns(row) for view in views for row in view)
+        assert (len(views) > 3, widest <= int(env.get("COLUMNS", columns))) == (True, True), shown
+    else:
+        assert "\x1b[2K" not in result.out
+        assert re.search(r"(?m)^\d\d:\d\d:\d\d \[/x\]: finished: 1 migration", shown)
 
 
-@pytest.mark.parametrize(("columns", "encoding"), [(40, "utf-8"), (40, "ascii"), (20, "utf-8"), (60, "ascii")])
-def test_the_live_view_stays_inside_a_narrow_terminal(evil, columns, encoding):
-    shown = seen(evil.at_a_terminal("migrate-all", columns=columns, env={"PYTHONIOENCODING": encoding}))
-
-    views = re.findall(r"(?m)^(\d/3 (?:ETA|tenants, ).*)\n(.*)\r", shown)
-    wide = re.compile("\N{ELEPHANT}")  # two columns
-    assert len(views) > 3, shown
-    assert max(len(wide.sub("xx", row)) for view in views for row in view) <= columns
-
-
-@pytest.mark.parametrize("term", ["dumb", None, ""])
-def test_a_terminal_that_can_not_go_back_gets_plain_lines(evil, term):
-    result = evil.at_a_terminal("migrate-all", env={"TERM": term})
-
-    assert "\x1b[2K" not in result.out
-    assert re.search(r"(?m)^\d\d:\d\d:\d\d .*\[/x\]: finished: 1 migration", result.out.replace("\r\n", "\n"))
+def _columns(row: str) -> int:
+    return len(row.replace("\N{ELEPHANT}", "xx"))
 
 
 def test_a_summary_on_a_narrow_terminal_is_sentences(evil):
