@@ -53,12 +53,15 @@ class OpskitError(Exception):
 
     def told(self, state: str = "") -> str:
         """The whole message, with the state of the world in its place."""
-        return " ".join(each for each in (_sentences(str(self)), _sentences(state), self.hint) if each)
+        return " ".join(each for each in (self._said(), _sentence(state), self.hint) if each)
+
+    def _said(self) -> str:
+        """One sentence on one line: a newline in it is somebody's data."""
+        return _sentence(str(self).replace("\n", "\\n"))
 
 
-def _sentences(text: str) -> str:
-    """Each line ends as a sentence does: an inventory's complaints have a line each."""
-    return "\n".join(line if line.endswith((".", "?")) else f"{line}." for line in text.splitlines())
+def _sentence(text: str) -> str:
+    return text if not text or text.endswith((".", "?")) else f"{text}."
 
 
 class UsageError(OpskitError):
@@ -68,7 +71,10 @@ class UsageError(OpskitError):
 
 
 class InventoryError(UsageError):
-    """An inventory that is missing, malformed or contradictory; the message names file and key."""
+    """An inventory that is missing, malformed or contradictory; the message names file and key, a line a complaint."""
+
+    def _said(self) -> str:
+        return "\n".join(map(_sentence, str(self).split("\n")))
 
 
 class CannotStart(OpskitError):

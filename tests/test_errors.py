@@ -15,7 +15,7 @@ TOLD = [
     ("there is no `prod`", "nothing was migrated.", "", "there is no `prod`. nothing was migrated."),
     ("what failed", "the run stopped there", "`--yes` answers it.", "what failed. the run stopped there. `--yes` answers it."),
     ("what failed", "", "type `invoke runs`", "what failed. type `invoke runs`"),
-    ("one thing\nanother `thing`\nand more?", "", "", "one thing.\nanother `thing`.\nand more?"),
+    ("a tenant's\nown newline", "", "", "a tenant's\\nown newline."),
     ("", "nothing was migrated.", "", "nothing was migrated."),
     ("", "", "", ""),
 ]  # fmt: skip
@@ -31,3 +31,8 @@ def test_the_tree_in_the_docstring_is_the_tree():
     classes = {name: each for name, each in vars(errors).items() if inspect.isclass(each)}
     assert drawn == {name: str(each.exit_code) for name, each in classes.items()}
     assert sorted(classes) == sorted(errors.__all__)
+
+
+def test_an_inventorys_complaints_have_a_line_each():
+    told = errors.InventoryError("one thing\nanother `thing`\nand more?").told()
+    assert told == "one thing.\nanother `thing`.\nand more?"

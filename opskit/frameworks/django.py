@@ -15,7 +15,7 @@ RETRYABLE = re.compile(
     r"due to lock timeout|deadlock detected|could not serialize access"  # PostgreSQL 18
     r"|Lock wait timeout exceeded|Deadlock found"  # MySQL and MariaDB
     r"|database (?:table )?is locked"  # SQLite
-    r"|^not started: (?!ValueError)"  # the host could not start it: nothing has happened
+    r"|^not started: (?!ValueError|Unicode|.*Argument list too long)"  # what the host may do the next time
 )
 """What may be gone the next time: somebody else's lock, a deadlock, a host that had no room."""
 
@@ -48,6 +48,11 @@ def one_line(text: str) -> str:
     """`text` on one line, without credentials, not longer than a table cell bears."""
     shown = " ".join(redaction.redact(text).split())
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def shows(shown: str, text: str) -> bool:
+    """Whether `shown` is `text`, apart from what was taken out of it as a secret: an id may look like one."""
+    return re.fullmatch(".*".join(map(re.escape, shown.split(redaction.REDACTED))), text, re.DOTALL) is not None
 
 
 def outcome(tenant: model.Tenant, reply: model.Reply, status: model.Status, error: str = "") -> model.Outcome:

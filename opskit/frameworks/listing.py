@@ -15,6 +15,7 @@ from opskit.frameworks import django
 
 _SHOWN = 300  # characters of an unreadable answer that a message repeats
 _LITERAL = len("\\u00e9")  # characters of the longest thing that can be cut in two, strings apart
+_NEAR = 400  # characters in which noise shows itself
 _LITERALS = set("truefalsenull\\-.0123456789abcdefABCDEF")
 
 
@@ -27,7 +28,7 @@ def parse(text: str, kind: type = object) -> Any:
     decoder = json.JSONDecoder()
     other, passed = None, 0
     for start in _starts(text):
-        if start < passed:
+        if start < passed or _is_noise(decoder, text[start : start + _NEAR]):
             continue
         try:
             found, passed = decoder.raw_decode(text, start)
@@ -42,6 +43,21 @@ def parse(text: str, kind: type = object) -> Any:
     if other is not None:
         return other
     raise errors.ListingError(f"it is not JSON: {_excerpt(text)}")
+
+
+def _is_noise(decoder: json.JSONDecoder, beginning: str) -> bool:
+    """Whether it stops being JSON soon, as `[2026-11-22 14:02] …` does.
+
+    Finding that out on the whole text counts its lines up to there, each time: a log of a hundred thousand such
+    lines before the listing would take minutes.
+    """
+    try:
+        decoder.raw_decode(beginning)
+    except json.JSONDecodeError as error:
+        return not error.msg.startswith("Unterminated string") and error.pos < len(beginning) - _NEAR // 2
+    except (ValueError, RecursionError):  # the whole text tells the same
+        return False
+    return False
 
 
 def _cut_off(text: str, error: json.JSONDecodeError) -> bool:

@@ -46,11 +46,17 @@ def judge(tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
     failures = [mark for mark in said if _FAILED in mark]
     if failures:
         return django.outcome(tenant, reply, model.Status.FAILED, _reason(failures[-1], tenant))
-    if not said or not said[-1].strip().startswith(f"{_DONE}'{tenant.id}'"):
+    if not said or not _is_success(said[-1].strip(), tenant):
         last = reply.tail.strip().splitlines()[-1:] or ["nothing"]
         error = f"it exited 0 without its success sentence, and ended with `{last[0]}`"
         return django.outcome(tenant, reply, model.Status.FAILED, error)
     return django.outcome(tenant, reply, model.Status.MIGRATED)
+
+
+def _is_success(line: str, tenant: model.Tenant) -> bool:
+    """Whether a line is the success sentence, of which it has the beginning where the id holds a newline."""
+    sentence = f"{_DONE}'{tenant.id}'.".partition("\n")[0].strip()
+    return line.startswith(sentence.removesuffix(".")) or django.shows(line, sentence)
 
 
 def _reason(mark: str, tenant: model.Tenant) -> str:

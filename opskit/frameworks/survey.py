@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +12,22 @@ from opskit.frameworks import django, listing
 
 COMMAND = "status"
 _PLACE = 3  # server, database, schema
+_NAMED = 1000  # application names of 63 bytes each
 
 
 def command(framework: str) -> model.Command:
     return model.Command(args=(framework, "{}"), question=COMMAND)
 
 
-def watching(asked: model.Command, names: Iterable[str]) -> model.Command:
-    """The same question, which also tells which of these PostgreSQL application names are at work."""
+def watching(asked: model.Command, names: Sequence[str], beginning: str) -> model.Command:
+    """The same question, which also tells which of these PostgreSQL application names are at work.
+
+    Of very many it is asked by how they all begin: an argument of a command may have 128 KB (Linux, MAX_ARG_STRLEN).
+    """
     if asked.question != COMMAND:
         return asked
-    return replace(asked, args=(asked.args[0], json.dumps({"busy": list(names)})))
+    who = {"busy": list(names)} if len(names) <= _NAMED else {"busy_of": beginning}
+    return replace(asked, args=(asked.args[0], json.dumps(who)))
 
 
 def read(reply: model.Reply) -> model.Survey:

@@ -44,7 +44,7 @@ def _finished(marks: tuple[str, ...], tenant: model.Tenant) -> dict[str, Any]:
             continue
         if isinstance(event, dict) and event.get("event") == "TenantFinished":
             outcome = event.get("outcome")
-            if isinstance(outcome, dict) and outcome.get("tenant") == tenant.id:
+            if isinstance(outcome, dict) and django.shows(str(outcome.get("tenant")), tenant.id):
                 return outcome
     return {}
 

@@ -2,7 +2,7 @@
 
 This text runs on the host, by itself, with the project's folder as working directory::
 
-    python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...]}'
+    python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...], "busy_of": "its beginning"}'
 
 and answers with one line of JSON on stdout::
 
@@ -11,7 +11,7 @@ and answers with one line of JSON on stdout::
      "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": "",
                   "place": ["server:port", "database", "schema"], "missing": false, "cut": false}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
-     "busy": which of the application names have a connection to the master's PostgreSQL,
+     "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL,
      "code": {"app.name": digest of the migration's source, "" where there is none to read},
      "django": "5.2", "python": "3.11"}
 
@@ -140,7 +140,7 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
         if not shared:
             raise
         answer["listing_error"] = reason(error)
-    answer.update(busy(master(), params.get("busy") or []))
+    answer.update(busy(master(), params.get("busy") or [], params.get("busy_of") or ""))
     answer.update(django=django.get_version(), python=platform.python_version())
     close_connections()
     return answer
@@ -465,12 +465,12 @@ FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending], Iterator[Dict
 # ---------------------------------------------------------------- who is at work
 
 
-def busy(alias: str, names: List[str]) -> Dict[str, List[str]]:
-    """Which of these application names are connected to the server: {} where it is no PostgreSQL."""
+def busy(alias: str, names: List[str], beginning: str) -> Dict[str, List[str]]:
+    """Which of these application names, or of those that begin so, are connected: {} where it is no PostgreSQL."""
     from django.db import connections
 
     connection = connections[alias]
-    if connection.vendor != "postgresql" or not names:
+    if connection.vendor != "postgresql" or not (names or beginning):
         return {}
     with connection.cursor() as cursor:
         cursor.execute(  # a pooler may keep an idle connection, and its name, for a while
@@ -478,7 +478,8 @@ def busy(alias: str, names: List[str]) -> Dict[str, List[str]]:
             "WHERE pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'"
         )
         present = {name for (name,) in cursor.fetchall()}
-    return {"busy": [name for name in names if present.intersection(as_shown(name))]}
+    more = [name for name in present if beginning and name.startswith(beginning)]
+    return {"busy": [name for name in names if present.intersection(as_shown(name))] + more}
 
 
 def as_shown(name: str) -> Set[str]:

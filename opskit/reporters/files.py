@@ -9,7 +9,7 @@ from typing import IO
 
 from opskit import errors, journal, model
 from opskit.reporters import telling
-from opskit.reporters.text import printable
+from opskit.reporters.text import as_word, printable
 
 
 def _open(path: Path) -> IO[str]:
@@ -45,7 +45,7 @@ class LogFile:
 
 
 def _formatted(line: telling.Line) -> str:
-    tenant = f" tenant={printable(line.tenant)}" if line.tenant else ""
+    tenant = f" tenant={as_word(line.tenant)}" if line.tenant else ""
     return f"{line.at:%Y-%m-%dT%H:%M:%SZ} {line.level}{tenant} {printable(line.text)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.live import Live as RichLive
@@ -14,12 +14,13 @@ from rich.text import Text
 
 from opskit import durations, model
 from opskit.reporters import plain, telling
-from opskit.reporters.text import printable, spoken
+from opskit.reporters.text import named, printable, sayable, spoken
 from opskit.rollout import eta
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow"}
 _REFRESH = 8  # times a second
 _LOOK = 2000  # characters of new output that the last line is looked for in
+_NARROW, _WIDE = 50, 84  # columns that the time gone, and the bar, need
 
 
 class _Left(ProgressColumn):
@@ -41,29 +42,27 @@ class Live:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._verbose = verbose
         self._teller = telling.Teller()
-        self._bar = Progress(
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("tenants,"),
-            TimeElapsedColumn(),
-            TextColumn("gone, ETA"),
-            _Left(self._left),
-            console=self._console,
-        )
+        self._stream = stream
+        count, left = MofNCompleteColumn(), _Left(self._left)
+        whole = (count, TextColumn("tenants,"), TimeElapsedColumn(), TextColumn("gone, ETA"), left)
+        self._columns = {0: (count, TextColumn("ETA"), left), _NARROW: whole, _WIDE: (BarColumn(bar_width=30), *whole)}
+        self._bar = Progress(console=self._console)
         self._task = self._bar.add_task("", total=0)
         self._eta = eta.Eta()
         self._eta_of = time.monotonic()
         self._total = 0
         self._done: set[str] = set()
         self._now = Text("")
-        self._live = RichLive(self._view(), console=self._console, refresh_per_second=_REFRESH, transient=True)
+        self._live = RichLive(
+            console=self._console, refresh_per_second=_REFRESH, transient=True, get_renderable=self._view
+        )
         self._started = False
 
     def __call__(self, event: model.Event) -> None:
         told = self._teller.tell(event)
         # A start shows below the bar.
         for line in [] if isinstance(event, model.TenantStarted) else plain.shown(told, verbose=self._verbose):
-            self._console.print(Text(plain.formatted(line), style=_STYLES.get(line.level, "")), soft_wrap=True)
+            self._console.print(self._text(plain.formatted(line), style=_STYLES.get(line.level, "")), soft_wrap=True)
         match event:
             case model.PlanMade(_, plan):
                 self._total += sum(len(batch.tenants) for batch in plan.batches)
@@ -106,16 +105,21 @@ class Live:
     def _output(self, tenant: str, text: str, partial: str) -> None:
         lines = spoken(text[-_LOOK:] if not self._verbose else text)
         for line in lines if self._verbose else ():
-            self._console.print(Text(f"{printable(tenant)} | {line}"), soft_wrap=True)
+            self._console.print(self._text(f"{named(tenant)} | {line}"), soft_wrap=True)
         last = printable(partial.strip()) or (lines[-1].strip() if lines else "")
         if last:
             self._show(tenant, last)
 
     def _show(self, tenant: str, text: str) -> None:
-        self._now = Text(f"{printable(tenant)}: {text}" if tenant else "", no_wrap=True, overflow="ellipsis")
-        self._live.update(self._view())
+        self._now = self._text(f"{named(tenant)}: {text}" if tenant else "", no_wrap=True, overflow="crop")
+
+    def _text(self, text: str, **style: Any) -> Text:
+        """`text` as wide as it will be: an escape that is made later would wrap, and the view not find back."""
+        return Text(sayable(self._stream, text), **style)
 
     def _view(self) -> Table:
+        """Drawn anew each time, as wide as the terminal is by now."""
+        self._bar.columns = self._columns[max(width for width in self._columns if width <= self._console.width)]
         view = Table.grid()
         view.add_row(self._bar)
         view.add_row(self._now)

@@ -6,7 +6,7 @@ from typing import IO
 
 from opskit import durations, model
 from opskit.reporters import telling
-from opskit.reporters.text import colourful, painted, printable, spoken, write
+from opskit.reporters.text import colourful, named, painted, printable, spoken, write
 
 
 class Plain:
@@ -24,7 +24,7 @@ class Plain:
         match event:
             case model.Output(tenant, text) if self._verbose:
                 for printed in spoken(text):
-                    self._say(f"{printable(tenant)} | {printed}")
+                    self._say(f"{named(tenant)} | {printed}")
             case model.Waiting(seconds, tenant, why):
                 if (tenant, why) != self._waiting_for:
                     self._waiting_for = (tenant, why)
@@ -51,11 +51,11 @@ def shown(lines: list[telling.Line], *, verbose: bool) -> list[telling.Line]:
 def waiting(seconds: float | None, tenant: str, why: str) -> str:
     """`waiting 10s before acme: the gate said wait`."""
     time = f" {durations.show(seconds)}" if seconds is not None else ""
-    return f"waiting{time} before {printable(tenant)}{f': {printable(why)}' if why else ''}"
+    return f"waiting{time} before {named(tenant)}{f': {printable(why)}' if why else ''}"
 
 
 def formatted(line: telling.Line) -> str:
     """`ERROR acme: failed …`; a level only where it is worth an eye."""
     level = "" if line.level == "INFO" else f"{line.level} "
-    tenant = f"{printable(line.tenant)}: " if line.tenant else ""
+    tenant = f"{named(line.tenant)}: " if line.tenant else ""
     return f"{level}{tenant}{printable(line.text)}"

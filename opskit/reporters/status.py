@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from opskit import control, durations, errors, journal
-from opskit.reporters.text import printable
+from opskit.reporters.text import named, printable
 from opskit.rollout import eta
 from opskit.rollout import run as runs
 
@@ -91,7 +91,7 @@ def as_table(folders: Iterable[Path], now: datetime) -> str:
         try:
             found.append(_row(look(folder, now)))
         except errors.JournalError as error:  # a record that can't be read must not hide the others
-            found.append((folder.name, "", printable(str(error)), "", "", "", ""))
+            found.append((printable(folder.name), "", printable(str(error)), "", "", "", ""))
     if not found:
         return "no run is going on here."
     headers = ("run", "by", "state", "done", "at work", "for", "left")
@@ -105,7 +105,7 @@ def _row(now: Now) -> tuple[str, ...]:
         printable(now.operator),
         printable(now.state),
         f"{now.done} of {now.total}",
-        f"{printable(now.tenant)} on {printable(now.host)}" if now.tenant else "",
+        f"{named(now.tenant)} on {printable(now.host)}" if now.tenant else "",
         f"{durations.show(now.seconds)}{usual}" if now.seconds is not None else "",
         durations.show(now.left) if now.left is not None else "?",
     )
@@ -115,7 +115,7 @@ def obeyed(run: runs.Run, folder: Path, word: str) -> str:
     """What becomes of the word that was said, and what to type next."""
     name = journal.environment_of(folder.name)
     at_work = next(iter(run.at_work), "")
-    first = f"`{printable(at_work)}` is finished first; " if at_work else ""
+    first = f"`{named(at_work)}` is finished first; " if at_work else ""
     if word == control.PAUSE:
         return f"{folder.name}: {first}nothing else starts until `invoke continue --env={name}`."
     if word == control.STOP:

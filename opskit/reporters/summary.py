@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import collections
 import json
-import shlex
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from opskit import durations, errors, journal, model
 from opskit.reporters import telling
-from opskit.reporters.text import painted, plural, printable, shortened
+from opskit.reporters.text import named, painted, plural, printable, shortened, typed
 from opskit.rollout import run as runs
 from opskit.rollout import step
 
-_WIDEST = 60  # characters of an id, or of why a run ended, that a table shows
 _FEW = 50  # tenants: where there are more, those with nothing pending are only counted
+_MANY = 200  # rows: where there would be more, those that need nothing from the operator are only counted
+_NARROW = 60  # columns: on a terminal with fewer, a tenant is a sentence and not a row
+_CAUSES = 5  # of many failures, that are told
+_LONGEST = 200  # characters of an id that is to be typed again
 _HEADERS = ("tenant", "status", "applied", "seconds", "what went wrong")
 _GAP = 2  # blanks between columns; tabulate keeps as many behind a header
 _LAST = (model.Status.SKIPPED, model.Status.FAILED, model.Status.UNKNOWN)  # what matters most stands last
@@ -62,14 +66,25 @@ def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
 
 def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool = False) -> str:
     """Outcomes as a table, those that went wrong last, where the eye is when it is printed."""
+    everyone = sorted(outcomes, key=lambda each: _LAST.index(each.status) if each.status in _LAST else -1)
+    rows = _worth_a_row(everyone)
+    left_out = _left_out(everyone, rows)
+    if not rows:
+        return "\n".join(left_out)
+    cells = [_cells(each) for each in rows]
+    shown = _narrow(cells, width) if width and width < _NARROW else _wide(cells, width, colours=colours)
+    return "\n".join([shown, *left_out])
+
+
+def _narrow(cells: list[tuple[str, ...]], width: int) -> str:
+    """Sentences, wrapped: a table's columns would fall over each other."""
+    told = (": ".join(part for part in (name, status, error) if part) for name, status, _, _, error in cells)
+    return "\n".join(textwrap.fill(each, max(width, 10), subsequent_indent="  ") for each in told)
+
+
+def _wide(cells: list[tuple[str, ...]], width: int | None, *, colours: bool) -> str:
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
-    rows = sorted(outcomes, key=lambda each: _LAST.index(each.status) if each.status in _LAST else -1)
-    if len(rows) > _FEW:
-        rows = [each for each in rows if each.status is not model.Status.CURRENT]
-    if not rows:
-        return ""
-    cells = [_cells(each) for each in rows]
     room = _room(cells, width)
     if colours:
         cells = [(name, painted(status, status), *rest) for name, status, *rest in cells]
@@ -83,25 +98,49 @@ def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool
     )
 
 
+def _worth_a_row(outcomes: list[model.Outcome]) -> list[model.Outcome]:
+    """The outcomes that a person wants to see; of few, all of them.
+
+    Of many, those go first that need nothing: current, then migrated, then skipped. Whoever is left is cut at
+    the front, since what matters most stands last.
+    """
+    rows = outcomes
+    for dull, most in ((model.Status.CURRENT, _FEW), (model.Status.MIGRATED, _MANY), (model.Status.SKIPPED, _MANY)):
+        if len(rows) > most:
+            rows = [each for each in rows if each.status is not dull]
+    return rows[-_MANY:]
+
+
+def _left_out(everyone: list[model.Outcome], rows: list[model.Outcome]) -> list[str]:
+    """Who has no row, and of many failures what they have in common."""
+    shown = {each.tenant for each in rows}
+    others = collections.Counter(each.status for each in everyone if each.tenant not in shown)
+    others.pop(model.Status.CURRENT, None)  # the counts below name them, and nothing was done
+    if not others:
+        return []
+    named_ = telling.counted({status: others[status] for status in model.Status})
+    lines = [f"and without a row: {named_}. `invoke show-run --format=json` has everyone."]
+    if any(others[status] for status in (model.Status.FAILED, model.Status.UNKNOWN)):
+        lines += _causes(everyone)
+    return lines
+
+
+def _causes(outcomes: Sequence[model.Outcome]) -> list[str]:
+    """What went wrong most often."""
+    counted = collections.Counter(each.error for each in outcomes if each.status in _LAST and each.error)
+    most = [f"  {number} x {printable(error)}" for error, number in counted.most_common(_CAUSES)]
+    more = [f"  and {len(counted) - _CAUSES} more causes"] if len(counted) > _CAUSES else []
+    return ["what went wrong most often:", *most, *more]
+
+
 def _cells(outcome: model.Outcome) -> tuple[str, ...]:
     return (
-        shortened(_with_edges(printable(outcome.tenant)), _WIDEST),
+        named(outcome.tenant),
         outcome.status.value,
         str(len(outcome.applied)) if outcome.attempt else "",
         f"{outcome.seconds:.1f}" if outcome.attempt else "",
         printable(outcome.error),
     )
-
-
-def _with_edges(text: str) -> str:
-    """`text` with the spaces at its ends made visible: tabulate strips them, and two ids may differ in nothing else."""
-    bare = text.strip()
-    before, _, after = text.partition(bare) if bare else (text, "", "")
-    return f"{_seen(before)}{bare}{_seen(after)}"
-
-
-def _seen(spaces: str) -> str:
-    return "".join(f"\\x{ord(space):02x}" for space in spaces)
 
 
 def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
@@ -122,10 +161,12 @@ def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -
         return [f"next: {again} asks the host and the databases first, and starts nothing that may still be at work."]
     failed = by_status[model.Status.FAILED]
     if failed:
-        one = f"`invoke migrate-tenant --env={environment} --tenant-id={shlex.quote(printable(failed[0].tenant))}`"
+        name = failed[0].tenant
+        one = f"`invoke migrate-tenant --env={environment} --tenant-id={typed(name)}`, or "
+        one = one if len(name) <= _LONGEST else ""
         return [
             _output_of(failed[0], folder),
-            f"next: fix the cause, then {one}, or {again} for all that are left.",
+            f"next: fix the cause, then {one}{again} for all that are left.",
         ]
     if by_status[model.Status.SKIPPED]:
         return [f"next: {again} goes on with those that are left."]
@@ -141,15 +182,15 @@ def _can_be_asked(outcomes: tuple[model.Outcome, ...]) -> bool:
 
 def _output_of(outcome: model.Outcome, folder: Path) -> str:
     file = journal.tenant_file(folder, outcome.tenant)
-    return f"output of {printable(outcome.tenant)}: {_near(file)}" if file.exists() else ""
+    return f"output of {named(outcome.tenant)}: {_near(file)}" if file.exists() else ""
 
 
 def _near(path: Path) -> str:
     """A path as one would type it here."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return printable(str(path.relative_to(Path.cwd())))
     except ValueError:
-        return str(path)
+        return printable(str(path))
 
 
 def history(folders: Iterable[Path]) -> str:
@@ -163,17 +204,18 @@ def history(folders: Iterable[Path]) -> str:
 
 def _run_row(folder: Path) -> tuple[str, ...]:
     """One run; a record that can't be read is no reason to hide the others."""
+    name = printable(folder.name)
     try:
-        run = journal.load(folder)
+        run = journal.glance(folder)
     except errors.JournalError as error:
-        return (folder.name, journal.environment_of(folder.name), "", "", "", printable(str(error)))
+        return (name, journal.environment_of(name), "", "", "", printable(str(error)))
     started, finished = run.started, run.finished
     took = durations.show((finished.at - started.at).total_seconds()) if started and finished else ""
     return (
-        folder.name,
-        journal.environment_of(folder.name),
+        name,
+        journal.environment_of(name),
         printable(started.operator) if started else "",
-        telling.counted(run.counts()),
+        telling.counted(finished.counts if finished else run.counts()),
         took,
         _ending(folder, finished),
     )
@@ -182,4 +224,4 @@ def _run_row(folder: Path) -> tuple[str, ...]:
 def _ending(folder: Path, finished: model.RunFinished | None) -> str:
     if journal.going_on(folder):
         return "it is going on"
-    return shortened(printable(finished.reason), _WIDEST) if finished else "no end recorded: it was killed"
+    return shortened(printable(finished.reason)) if finished else "no end recorded: it was killed"

@@ -15,7 +15,7 @@ def parse_canary(text: str) -> model.Canary:
     """`3` is a count; `internal,test-*` are patterns; `=3` is the tenant whose id is 3. Raises UsageError."""
     parts = [part.strip() for part in text.split(",")]
     if re.fullmatch(r"\d+", text.strip()):
-        count = int(text)
+        count = int(text.strip()[:10])  # int() refuses thousands of digits with a message of its own
         if count == 0:
             raise errors.UsageError("expected a count from 1 on, or ids and globs, found `0`")
         return model.Canary(count=count)

@@ -11,6 +11,8 @@ from opskit.rollout import controls, places
 
 _USUAL = model.Controls()
 _FEW = 3  # of those that share a place, a message names
+_GLOB = frozenset("*?[")
+_LONGEST = 100  # characters of a pattern that a message repeats
 _NO_HISTORY: Mapping[str, float] = MappingProxyType({})
 
 
@@ -36,16 +38,25 @@ def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: 
     found: set[str] = set()
     missed: list[str] = []
     for pattern in patterns:
-        matched = {pattern} if pattern in known else set(fnmatch.filter(ids, pattern))
+        matched = {pattern} & known
+        if not matched and set(pattern) & _GLOB:  # others match nobody else: a file may name thousands
+            matched = set(fnmatch.filter(ids, pattern))
         found |= matched
         if not matched:
             missed.append(pattern)
     if missed:
         raise errors.UsageError(
-            f"{flag}: nothing matches {', '.join(f'`{each}`' for each in missed)} among {len(ids)} tenants",
+            f"{flag}: nothing matches {_some(missed)} among {len(ids)} tenants",
             hint="`invoke show-tenants` lists them.",
         )
     return found
+
+
+def _some(patterns: Sequence[str], most: int = 5) -> str:
+    """The first few of many: a file may name a thousand tenants of another environment."""
+    more = f" and {len(patterns) - most} more" if len(patterns) > most else ""
+    shown = (each if len(each) <= _LONGEST else f"{each[:_LONGEST]}…" for each in patterns[:most])
+    return ", ".join(f"`{each}`" for each in shown) + more
 
 
 def make_plan(

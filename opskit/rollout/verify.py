@@ -39,7 +39,8 @@ def _held_against(
 ) -> model.Outcome:
     """A success or a failure, corrected by what the database says."""
     was = None if before is None else tuple(name for name in before if _meant(name, app_label, ""))
-    applied = outcome.applied if before is None else tuple(name for name in before if name not in set(after.pending))
+    still = set(after.pending)
+    applied = outcome.applied if before is None else tuple(name for name in before if name not in still)
     known = replace(outcome, applied=applied, verified=True)
     left = tuple(name for name in after.pending if _meant(name, app_label, migration_name))
     if outcome.status is model.Status.MIGRATED and left:

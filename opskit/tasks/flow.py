@@ -14,7 +14,7 @@ from typing import Any
 from opskit import __version__, errors, frameworks, journal, model, redaction
 from opskit.frameworks import django
 from opskit.reporters import webhook
-from opskit.reporters.text import plural, printable, some
+from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, step, verify
 from opskit.tasks import desk, gate, hooks, interrupts, project, resuming, wiring
 from opskit.tasks.task import complain, show_summary
@@ -390,7 +390,7 @@ def _named(reply: model.Reply, host: str, tenant: model.Tenant) -> model.Reply:
 
 def _left_behind(left: Mapping[str, Any]) -> str:
     """What an earlier run's agent recorded and could tell nobody."""
-    name, run = printable(str(left.get("label", "?"))), left.get("run", "?")
+    name, run = named(str(left.get("label", "?"))), left.get("run", "?")
     if "exit" not in left:
         return f"run {run} lost its host while it migrated `{name}`: how that ended is not recorded"
     how = "timed out" if left.get("timed_out") else f"ended with exit {left['exit']}"

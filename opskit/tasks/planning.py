@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import sys
+from collections.abc import Iterable
 
 from opskit import durations, errors, frameworks, model
-from opskit.reporters.text import plural, printable, some
+from opskit.reporters.text import named, plural, printable, some, typed
 from opskit.rollout import eta, plan
 from opskit.tasks import project, resuming, wiring
-from opskit.tasks.task import answer, complain
+from opskit.tasks.task import answer, answer_data, complain
 from opskit.transport import fleet
+
+_FEW = 50  # rows: where there would be more, tenants that have the same to do share one
 
 
 def show_plan(environment: model.Environment, options: project.Options) -> int:
@@ -40,7 +42,7 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
         unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None
 
     if options.json:
-        answer(_plan_json(environment, made, shared))
+        answer_data(_plan_json(environment, made, shared))
     else:
         unseen = ["the shared database is migrated first: nobody can say what is pending there."]
         answer(
@@ -75,8 +77,8 @@ def _plan_table(
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
     ids = [tenant.id for batch in made.batches for tenant in batch.tenants]
-    rows = [(printable(name), _pending(made.pending.get(name))) for name in ids]
-    rows += [(printable(name), f"refused: {printable(why)}") for name, why in made.refused.items()]
+    rows = _rows((name, _pending(made.pending.get(name))) for name in ids)
+    rows += _rows((name, f"refused: {printable(why)}") for name, why in made.refused.items())
     parts = [tabulate(rows, headers=("tenant", "pending"), tablefmt="simple", disable_numparse=True)] if rows else []
     if shared:
         first = "is migrated first" if options.shared else "must be migrated first: --shared does"
@@ -97,6 +99,17 @@ def _plan_table(
     return "\n".join(parts)
 
 
+def _rows(told: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(tenant, what is to be done): a row each, and where these are many, one for all that are told the same."""
+    rows = list(told)
+    if len(rows) <= _FEW:
+        return [(named(name), what) for name, what in rows]
+    alike: dict[str, list[str]] = {}
+    for name, what in rows:
+        alike.setdefault(what, []).append(name)
+    return [(some(names), what) for what, names in alike.items()]
+
+
 def _next(environment: model.Environment, options: project.Options, shared: bool) -> str:
     """What was typed, without the flag that made it a plan: nothing more than what the plan shows."""
     named = f"--env={environment.name}"
@@ -107,7 +120,7 @@ def _next(environment: model.Environment, options: project.Options, shared: bool
         words.append(named)
     if shared and not options.shared:
         words.append("--shared")
-    return f"invoke {shlex.join(words)}"
+    return f"invoke {' '.join(map(typed, words))}"
 
 
 def _pending(pending: tuple[str, ...] | None) -> str:

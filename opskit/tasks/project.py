@@ -10,10 +10,12 @@ from typing import Any
 
 from opskit import errors, frameworks, journal, model
 from opskit.frameworks import survey as surveys
-from opskit.reporters.text import plural, some
+from opskit.reporters.text import WIDEST, named, plural, some
 from opskit.rollout import plan
 from opskit.rollout import run as runs
 from opskit.transport import fleet
+
+_MANY = 5000  # ids that are compared with a mistyped one in a few tenths of a second
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ class Project:
         if self.framework.survey is None or self.framework.read_survey is None:
             return None
         names = [self.fleet.application_name(tenant) for tenant in watched]
-        reply = self.fleet.ask(self._timed(surveys.watching(self.framework.survey, names)))
-        survey: model.Survey = self._read(self.framework.read_survey, reply)
-        return survey
+        asked = surveys.watching(self.framework.survey, names, self.fleet.application_name(""))
+        survey: model.Survey = self._read(self.framework.read_survey, self.fleet.ask(self._timed(asked)))
+        return replace(survey, busy=survey.busy.intersection(names))
 
     def _timed(self, command: model.Command) -> model.Command:
         return replace(command, timeout=self.environment.timeout)
@@ -87,10 +89,18 @@ def select(tenants: tuple[model.Tenant, ...], options: Options) -> tuple[model.T
         return plan.select(tenants, options.only, options.exclude)
     chosen = tuple(tenant for tenant in tenants if tenant.id == options.tenant_id)
     if not chosen:
-        near = difflib.get_close_matches(options.tenant_id, [tenant.id for tenant in tenants], n=3)
+        near = _near(options.tenant_id, tenants)
         hint = f". did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
-        raise errors.UsageError(f"there is no tenant `{options.tenant_id}` among {len(tenants)}{hint}")
+        raise errors.UsageError(f"there is no tenant `{named(options.tenant_id)}` among {len(tenants)}{hint}")
     return chosen
+
+
+def _near(wanted: str, tenants: tuple[model.Tenant, ...]) -> list[str]:
+    """The ids that may have been meant; nobody waits half a minute for a hint."""
+    ids = [tenant.id for tenant in tenants if len(tenant.id) <= WIDEST]
+    if len(wanted) > WIDEST or len(ids) > _MANY:
+        return []
+    return difflib.get_close_matches(wanted, ids, n=3)
 
 
 def shared_refusal(environment: model.Environment, pending: tuple[str, ...]) -> errors.SharedPending:

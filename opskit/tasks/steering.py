@@ -7,7 +7,7 @@ from pathlib import Path
 import invoke
 
 from opskit import errors
-from opskit.tasks.task import FORMAT, answer, one_of, root, task
+from opskit.tasks.task import FORMAT, answer, answer_data, one_of, root, task
 
 _WHICH = {
     "env": "the environment whose run is meant (default: the only run that is going on)",
@@ -30,7 +30,10 @@ def status(
     as_json = one_of("format", format, ("table", "json")) == "json"
     folders = _going_on(env, run)
     now = datetime.now(UTC)
-    answer(reporter.as_json(folders, now) if as_json else reporter.as_table(folders, now))
+    if as_json:
+        answer_data(reporter.as_json(folders, now))
+    else:
+        answer(reporter.as_table(folders, now))
 
 
 @task(help=_WHICH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import sys
@@ -50,7 +51,8 @@ def _run(body: Callable[[], int | None]) -> int:
     except errors.OpskitError as error:
         if debugging:
             raise
-        complain(error.told())
+        for line in error.told().split("\n"):  # an inventory's complaints have a line each
+            complain(line)
         return error.exit_code
     except KeyboardInterrupt:
         complain("interrupted.")
@@ -83,15 +85,20 @@ def _silence(stream: IO[str]) -> None:
 
 
 def complain(message: str) -> None:
-    """Say a message on stderr, with the name that this program was started by in its commands."""
+    """Say a message on one line of stderr, with the name that this program was started by in its commands."""
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
-    _write(sys.stderr, "\n".join(text.printable(line) for line in message.splitlines()))
+    _write(sys.stderr, text.printable(as_called(message)))
 
 
 def answer(message: str) -> None:
-    """Say a result on stdout."""
-    _write(sys.stdout, message)
+    """Say a result on stdout, for people."""
+    _write(sys.stdout, as_called(message))
+
+
+def answer_data(text: str) -> None:
+    """Say a result on stdout, for machines: it stays as it is."""
+    _write(sys.stdout, text)
 
 
 def _write(stream: IO[str], message: str) -> None:
@@ -102,7 +109,7 @@ def _write(stream: IO[str], message: str) -> None:
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
     try:
-        text.write(stream, as_called(message))
+        text.write(stream, message)
     except OSError as error:
         _silence(stream)
         if stream is sys.stdout and not isinstance(error, BrokenPipeError):
@@ -115,7 +122,7 @@ def show_summary(run: Any, folder: Path, environment_name: str, *, as_json: bool
     from opskit.reporters import summary, text  # noqa: PLC0415 - start-up time
 
     if as_json:
-        answer(summary.as_json(run, folder.name, environment_name))
+        answer_data(summary.as_json(run, folder.name, environment_name))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     answer(summary.as_table(run, folder, environment_name, width, colours=text.colourful(sys.stdout)))
@@ -179,13 +186,37 @@ def patterns(flag: str, value: str | None) -> tuple[str, ...]:
 
 
 def _of_file(flag: str, path: str) -> tuple[str, ...]:
-    """A file's ids and globs, one a line; blank lines and what follows a # at a line's start are passed over."""
+    """A file's ids and globs: a JSON list of texts where its name ends in .json, else one a line.
+
+    Blank lines and what follows a # at a line's start are passed over, and so are the blanks around a line: an
+    id that has such needs the JSON.
+    """
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
-        raise errors.UsageError(f"--{flag}: `@{path}` can't be read: {why}") from None
-    found = tuple(line for line in map(str.strip, lines) if line and not line.startswith("#"))
+        content = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, ValueError, RuntimeError) as error:  # not there, no UTF-8 or a NUL, a `~` without a home
+        raise errors.UsageError(f"--{flag}: `@{path}` can't be read: {_why(error)}") from None
+    found = _listed(flag, path, content) if path.endswith(".json") else _lines(content)
     if not found:
         raise errors.UsageError(f"--{flag}: `@{path}` names nobody")
     return found
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).lower()
+
+
+def _lines(content: str) -> tuple[str, ...]:
+    stripped = (line.strip(" \t\r") for line in content.split("\n"))  # other blanks may be an id's own
+    return tuple(line for line in stripped if line and not line.startswith("#"))
+
+
+def _listed(flag: str, path: str, content: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(each, str) and each for each in found):
+        raise errors.UsageError(f"--{flag}: `@{path}` is no JSON list of texts")
+    return tuple(found)

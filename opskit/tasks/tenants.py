@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import invoke
 
 from opskit import model
-from opskit.tasks.task import ENV, FORMAT, answer, complain, environment, one_of, task
+from opskit.tasks.task import ENV, FORMAT, answer, answer_data, complain, environment, one_of, task
 
 
 @task(
@@ -38,7 +38,10 @@ def show_tenants(
         tenants = asked.tenants(least=0)
         survey = asked.survey() if status else None
     states = survey.tenants if survey else {}
-    answer(_json(tenants, states, status) if as_json else _table(tenants, states, status))
+    if as_json:
+        answer_data(_json(tenants, states, status))
+    else:
+        answer(_table(tenants, states, status))
     if status and survey is None:
         complain(f"`{chosen.framework}` can't be asked what is applied and pending.")
 
@@ -77,14 +80,14 @@ def _numbers(state: model.TenantState | None) -> list[str]:
 def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
-    from opskit.reporters.text import plural, printable  # noqa: PLC0415
+    from opskit.reporters.text import named, plural, printable, shortened  # noqa: PLC0415
 
     headers = ["tenant", "name", "isolation"] + (["applied", "pending", "latest"] if status else [])
     rows = []
     for each in tenants:
-        row = [each.id, each.name, each.isolation]
+        row = [named(each.id), shortened(printable(each.name)), shortened(printable(each.isolation))]
         if status:
-            row += _numbers(states.get(each.id))
-        rows.append([printable(cell) for cell in row])
+            row += map(printable, _numbers(states.get(each.id)))
+        rows.append(row)
     table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, preserve_whitespace=True)
     return f"{table}\n{plural(len(tenants), 'tenant')}" if rows else "there are no tenants."

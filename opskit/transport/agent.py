@@ -24,6 +24,7 @@ LARGEST = 16 * 1024 * 1024  # bytes of one frame; more is not the agent speaking
 PREAMBLE = 64 * 1024  # bytes that a login shell may print before the agent speaks
 ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
 _FULL = "the host's disk is full where opskit keeps the output (`app.state_dir`): the command may have failed of that"
+_MOST = 2.0**53  # of any number that an agent says
 NOT_STARTED = 127  # the exit code of a command that could not be started, as a shell gives it
 
 
@@ -94,13 +95,17 @@ class Agent:
             if kind != b"M":
                 raise Lost("it spoke out of turn")
             self._say(type="open", beat=self._timing.beat, silence=self._timing.silence, **opening)
-            answer = self._message(self._timing.start)
+            kind, payload = self._next(self._timing.start)
+            if kind != b"J":
+                raise Lost("it spoke out of turn")
+            answer = _message(payload)
+            ready = None if answer["type"] == "refused" else _ready(answer)
         except (Lost, OSError) as error:
             raise self._no_start(error) from error
         threading.Thread(target=self._beat, daemon=True, name="opskit-beat").start()
-        if answer["type"] == "refused":
+        if ready is None:
             raise _refusal(answer)
-        return Ready(answer["path"], answer["python"], answer["revision"], tuple(answer["records"]))
+        return ready
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
@@ -216,24 +221,19 @@ class Agent:
             elif kind == b"E":
                 errors_.feed(payload)
             else:
-                ended = self._judge_message(json.loads(payload))
+                ended = self._judge_message(_message(payload))
                 if ended is not None:
                     return ended
 
     def _judge_message(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        if message["type"] == "ended" and message["id"] == self._number:
-            self._record = message.get("record") or ""
-            return message
-        if message["type"] == "not_started" and message["id"] == self._number:
-            return {"exit": NOT_STARTED, "error": f"not started: {message['error']}", "seconds": 0.0}
+        if message.get("id") != self._number:
+            return None
+        if message["type"] == "ended":
+            self._record = str(message.get("record") or "")
+            return {**message, "exit": int(_number(message.get("exit"))), "seconds": _number(message.get("seconds"))}
+        if message["type"] == "not_started":
+            return {"exit": NOT_STARTED, "error": f"not started: {message.get('error')}", "seconds": 0.0}
         return None
-
-    def _message(self, patience: float) -> dict[str, Any]:
-        kind, payload = self._next(patience)
-        if kind != b"J":
-            raise Lost("it spoke out of turn")
-        message: dict[str, Any] = json.loads(payload)
-        return message
 
     def _next(self, patience: float) -> tuple[bytes, bytes]:
         """The next frame. Raises Lost at the end, and after `patience` seconds without a byte."""
@@ -299,6 +299,31 @@ class Agent:
         return data[at:]
 
 
+def _message(payload: bytes) -> dict[str, Any]:
+    """A JSON frame. Raises Lost for what no agent says: something between us speaks, or changes what is said."""
+    try:
+        message = json.loads(payload)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise Lost("what came is not a message of the agent's")
+    return message
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
+        raise Lost("what came is not a message of the agent's")
+    return value
+
+
+def _ready(answer: Mapping[str, Any]) -> Ready:
+    records = answer.get("records")
+    if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+        raise Lost("what came is not a message of the agent's")
+    path, python, revision = (str(answer.get(name, "")) for name in ("path", "python", "revision"))
+    return Ready(path, python, revision, tuple(records))
+
+
 class _Answer(Lines):
     """A whole stdout, up to a bound."""
 
@@ -327,11 +352,12 @@ def _last_words(stderr: str) -> str:
 
 
 def _refusal(answer: Mapping[str, Any]) -> errors.OpskitError:
-    if answer["why"] == "locked":
-        orphan = answer["holder"].get("orphan")
-        hint = "it ends by itself; the next run asks the databases." if orphan else "watch it with `invoke runs`."
-        return errors.LockHeld(_holder(answer["holder"]), hint=hint)
-    return errors.RemoteError(str(answer["message"]), why=str(answer["why"]))
+    if answer.get("why") == "locked":
+        holder = answer.get("holder")
+        holder = holder if isinstance(holder, dict) else {}
+        hint = "it ends by itself; the next run asks the databases."
+        return errors.LockHeld(_holder(holder), hint=hint if holder.get("orphan") else "watch it with `invoke runs`.")
+    return errors.RemoteError(str(answer.get("message")), why=str(answer.get("why", "")))
 
 
 def _holder(holder: Mapping[str, Any]) -> str:

@@ -43,7 +43,8 @@ class Lines:
         text = self._partial + self._decode(data)
         cut = text.rfind("\n") + 1
         if cut == 0 and len(text) > LONGEST:
-            cut = redaction.safe_cut(text, len(text) - STRADDLE) or len(text)
+            redrawn = text.rfind("\r", 0, len(text) - STRADDLE) + 1  # a progress bar's line, drawn again and again
+            cut = redaction.safe_cut(text, redrawn or len(text) - STRADDLE) or len(text)
         self._partial = text[cut:]
         self._take(text[:cut])
 
@@ -58,14 +59,22 @@ class Lines:
             self._tail = (self._tail + text[-TAIL:])[-TAIL:]
             self._mark(text)
         if self._hear and (text or self._partial):
-            self._hear(text, redaction.redact_beginning(self._partial[:PARTIAL]))
+            self._hear(text, self._beginning())
+
+    def _beginning(self) -> str:
+        """What there is to see of the line that is not whole yet: of a progress bar, how it was drawn last."""
+        if "\r" not in self._partial:
+            return redaction.redact_beginning(self._partial[:PARTIAL])
+        return redaction.redact_beginning(self._partial).rstrip("\r").rpartition("\r")[2][:PARTIAL]
 
     def _mark(self, text: str) -> None:
-        """Keep the lines with a match, each once, in their order.
+        """Keep the lines with a match, each once, in their order; what a progress bar draws over is a line, too.
 
         Pattern by pattern, since one that begins with plain letters is searched several times as fast
         as an alternation (docs/adr/0006).
         """
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         found = {text.rfind("\n", 0, match.start()) + 1 for each in self._patterns for match in each.finditer(text)}
         for start in sorted(found):
             end = text.find("\n", start)

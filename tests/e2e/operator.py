@@ -7,13 +7,16 @@ unless a test says otherwise: what is tested here is what opskit says and does, 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from dataclasses import dataclass
@@ -209,14 +212,35 @@ class Desk:
             process.kill()
             process.wait()
 
+    def at_a_terminal(self, *argv: str, columns: int = 80, program: str = "invoke", env=None, meanwhile=None) -> Result:
+        """Type a command at a terminal of so many columns: what it is sent stands in `out`.
+
+        `meanwhile(said, resize)` is called with all that was said so far after each piece of it; `resize(columns)` is
+        what a hand at a window's corner does.
+        """
+        ours, theirs = pty.openpty()
+
+        def resize(columns: int) -> None:
+            fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+        resize(columns)
+        said = b""
+        with subprocess.Popen(
+            [BIN / program, *argv], cwd=self.folder, env=self.environ(env), stdin=theirs, stdout=theirs, stderr=theirs
+        ) as process:
+            os.close(theirs)
+            with contextlib.suppress(OSError):  # Linux says so when the last writer is gone
+                while piece := os.read(ours, 65536):
+                    said += piece
+                    if meanwhile:
+                        meanwhile(said.decode(errors="replace"), resize)
+        os.close(ours)
+        return Result(process.returncode, said.decode(errors="replace"), "")
+
     def environ(self, more=None) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "TERM": "xterm",
-            **(more or {}),
-        }
+        """What is set where the programs run; None in `more` takes a variable away."""
+        usual = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", "TERM": "xterm"}
+        return {name: value for name, value in {**usual, **(more or {})}.items() if value is not None}
 
     @contextlib.contextmanager
     def held(self, *argv: str, listing: bool = False, **run):

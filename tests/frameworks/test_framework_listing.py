@@ -306,3 +306,18 @@ def test_any_json_is_read_or_refused_whatever_is_around_it(document, before, aft
 def test_any_json_cut_off_is_read_or_refused(document, data):
     text = json.dumps(document, indent=1)
     never_worse_than_a_listing_error(text[: data.draw(st.integers(0, len(text)))])
+
+
+def test_a_log_of_a_hundred_thousand_lines_does_not_hide_a_listing():
+    noise = "".join(
+        f"[2026-11-22 14:02:{number % 60:02}] INFO {number}\n{{1: not JSON}}\n" for number in range(100_000)
+    )
+    listed = json.dumps([{"tenant_id": f"t{number}"} for number in range(100_000)])
+    assert 100_000 == len(listing.parse(f"{noise}{listed}\n{noise}", list))
+
+
+def test_a_row_that_is_long_is_no_noise():
+    for length in range(150, 450, 7):
+        rows = [{"tenant_id": "x" * length, "list": [1, 2, [3]]}, {"y" * length: 1.5, "tenant_id": "b"}]
+        for text in (json.dumps(rows), json.dumps(rows, indent=20), json.dumps({"a" * length: rows})):
+            assert json.loads(text) == listing.parse(f"[1 noise\n{text}\nnoise")

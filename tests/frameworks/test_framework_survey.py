@@ -105,7 +105,7 @@ def test_the_question_names_the_framework_and_asks_for_nothing_more():
 
 
 def test_the_question_may_ask_which_connections_are_at_work():
-    asked = survey.watching(survey.command("omnitenant"), (name for name in ("opskit/run/a", "it's \u2713")))
+    asked = survey.watching(survey.command("omnitenant"), ("opskit/run/a", "it's \u2713"), "opskit/run/")
     assert (("omnitenant", "status"), {"busy": ["opskit/run/a", "it's \u2713"]}) == (
         (asked.args[0], asked.question),
         json.loads(asked.args[1]),
@@ -115,7 +115,13 @@ def test_the_question_may_ask_which_connections_are_at_work():
 
 def test_another_question_is_left_as_it_is():
     asked = model.Command(args=("pending", "--json"), timeout=3.0)
-    assert asked == survey.watching(asked, ["opskit/run/a"])
+    assert asked == survey.watching(asked, ["opskit/run/a"], "opskit/run/")
+
+
+def test_very_many_are_asked_for_by_how_they_begin():
+    names = [f"opskit/run/{number}" for number in range(100_000)]
+    asked = survey.watching(survey.command("omnitenant"), names, "opskit/run/")
+    assert ("omnitenant", '{"busy_of": "opskit/run/"}') == asked.args
 
 
 def test_those_at_work_are_told():

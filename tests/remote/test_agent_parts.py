@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from opskit.remote import agent
 
@@ -313,3 +315,15 @@ def test_the_revision_is_read_from_the_checkouts_files(tmp_path, files, expected
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, errors="surrogateescape")
     assert expected == agent.revision(str(tmp_path))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.binary(min_size=4, max_size=8).map(lambda secret: bytes(b"ab"[byte % 2] for byte in secret)), max_size=3
+    ),
+    st.lists(st.text("ab", max_size=12).map(str.encode), max_size=6),
+)
+def test_however_a_stream_is_split_the_same_secrets_go(secrets, pieces):
+    longest_first = sorted(set(secrets), key=len, reverse=True)
+    assert through(longest_first, b"".join(pieces)) == through(longest_first, *pieces)

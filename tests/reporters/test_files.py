@@ -228,3 +228,8 @@ def test_a_file_that_can_not_be_made_lets_the_tenant_end_and_no_other_start(tmp_
     with pytest.raises(errors.JournalError) as raised:
         keep(started("b"))
     assert f"{journal.tenant_file(tmp_path, 'a')} can't be written: No such file or directory" == str(raised.value)
+
+
+def test_an_id_is_one_word_of_a_line(tmp_path):
+    lines = logged(tmp_path / "run.log", finished("a ERROR tenant=b\u3000c\td", FAILED, error="no"))
+    assert r"a\x20ERROR\x20tenant=b\x3000c\x09d" == lines[0].split()[2].removeprefix("tenant=")

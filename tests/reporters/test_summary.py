@@ -143,7 +143,7 @@ AS_THEY_ARE = ["1e5", "1_000", "12345678901234567890", "0x10", "007", "1.50", "-
 AS_THEY_ARE += ["[/x]", "[red]", "-", "--all", "%s", "{0}", "a|b", "表", "müller", "$(id)", "a'b", 'a"b', "\\"]
 
 
-@pytest.mark.parametrize("width", [None, 80, 20])
+@pytest.mark.parametrize("width", [None, 80, 60])
 def test_ids_stay_as_they_are(width):
     table = summary.table([outcome(name, FAILED, error="1e5") for name in AS_THEY_ARE], width)
     assert AS_THEY_ARE == [row.split()[0] for row in rows(table)]
@@ -183,9 +183,12 @@ def test_an_error_is_wrapped_into_what_is_left_of_a_narrow_terminal():
     assert text.split() == " ".join(row[42:] for row in rows(table)).split()
 
 
-def test_on_a_terminal_too_narrow_for_anything_a_few_words_are_still_a_line():
-    table = summary.table([outcome("acme", FAILED, error="something went wrong again")], 10)
-    assert ["something went wrong", "again"] == [row[42:].strip() for row in rows(table)]
+def test_on_a_narrow_terminal_a_tenant_is_a_sentence():
+    told = [outcome("acme"), outcome("globex", FAILED, error="something went wrong again")]
+    assert [
+        ["acme: migrated", "globex: failed: something went wrong", "  again"],
+        ["acme: migrated", "globex: failed:", "  something went", "  wrong again"],
+    ] == [summary.table(told, width).splitlines() for width in (40, 20)]
 
 
 def test_without_a_terminal_nothing_is_wrapped():
@@ -303,7 +306,7 @@ def test_history_is_a_line_a_run(tmp_path):
         "20261122T140200-prod",
         started,
         model.TenantFinished(AT, outcome("a")),
-        model.RunFinished(clock.now(), "done", {}),
+        model.RunFinished(clock.now(), "done", {"migrated": 1}),
     )
     cut_off = written(tmp_path, "20261122T150000-prod-eu", started)
     later = written(tmp_path, "20261122T160000-prod")
@@ -315,3 +318,42 @@ def test_history_is_a_line_a_run(tmp_path):
     ]
     assert expected == [" ".join(row.split()) for row in table[:2]]
     assert "line 1: it was written by a later opskit (format 99, this one reads 1)" in table[2]
+
+
+# ---------------------------------------------------------------- many
+
+
+def test_of_very_many_only_those_that_need_somebody_have_a_row():
+    told = [outcome(f"m{number}") for number in range(2000)] + [outcome("bad", FAILED, error="no")]
+    told += [outcome(f"s{number}", SKIPPED, attempt=0) for number in range(3)]
+    table = summary.table(told, None).splitlines()
+    assert [["s0", "skipped"], ["s1", "skipped"], ["s2", "skipped"]] == [row.split()[:2] for row in table[2:5]]
+    assert ["bad", "failed"] == table[5].split()[:2]
+    assert ["and without a row: 2000 migrated. `invoke show-run --format=json` has everyone."] == table[6:]
+
+
+def test_of_very_many_failures_the_last_are_shown_and_the_causes_counted():
+    told = [outcome(f"f{number}", FAILED, error=f"cause {number % 7 % 6}") for number in range(2100)]
+    table = summary.table([*told, outcome("lost", UNKNOWN, error="lost app1")], None).splitlines()
+    assert (200, ["lost", "unknown"]) == (len(table) - 10, table[201].split()[:2])
+    assert [
+        "and without a row: 1901 failed. `invoke show-run --format=json` has everyone.",
+        "what went wrong most often:",
+        "  600 x cause 0",
+        "  300 x cause 1",
+        "  300 x cause 2",
+        "  300 x cause 3",
+        "  300 x cause 4",
+        "  and 2 more causes",
+    ] == table[202:]
+
+
+def test_the_id_of_the_next_command_is_one_that_a_shell_gives_back(tmp_path):
+    for name, typed in (
+        ("a b", "'a b'"),
+        ("a\nb", r"$'a\nb'"),
+        ("it's\t\\", r"$'it\'s\t\\'"),
+        ("\x1b[2J", r"$'\x1b[2J'"),
+    ):
+        assert f"--tenant-id={typed}`" in summary.as_table(run_of(outcome(name, FAILED)), tmp_path, "prod")
+    assert "migrate-tenant" not in summary.as_table(run_of(outcome("x" * 10_000, FAILED)), tmp_path, "prod")

@@ -344,3 +344,17 @@ def test_a_controller_that_falls_silent_is_given_up_and_its_command_goes_on(envi
     eventually(lambda: opens(environment))
     assert (tmp_path / "w").read_text() == "done"
     hosts.close()
+
+
+def test_a_controller_that_is_kept_from_listening_loses_nothing(environment):
+    slept = []
+
+    def hear(_text: str, _partial: str) -> None:  # a terminal that was stopped with Ctrl-S takes nothing for a while
+        if not slept:
+            slept.append(time.sleep(2 * DEAF.silence))
+
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=DEAF)) as hosts:
+        hosts.open()
+        reply = run(hosts, "much", "20", timeout=60.0, hear=hear)
+        assert (reply.exit, reply.marks, reply.error) == (0, ("mark end",), "")
+        assert run(hosts, "show", "again").tail == '["again"]\n'

@@ -1,8 +1,11 @@
 """Bytes become lines, marks and a tail, however they arrive."""
 
+import itertools
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from opskit.transport import lines
 
@@ -25,7 +28,7 @@ def text_of(heard) -> str:
 
 
 SHOWN = "one\nmark ä 表 🐘\n\nmark two\r\npassword='[REDACTED]'\npostgres://u:[REDACTED]@db/x mark\nno end\n"
-MARKED = ("mark ä 表 🐘", "mark two\r", "postgres://u:[REDACTED]@db/x mark")
+MARKED = ("mark ä 表 🐘", "mark two", "postgres://u:[REDACTED]@db/x mark")
 
 
 def test_a_text_in_one_piece():
@@ -131,6 +134,30 @@ def test_too_many_marks_forget_the_oldest():
     assert lines.MARKS - size < sum(map(len, done.marks)) <= lines.MARKS
 
 
+def test_what_follows_a_progress_bar_is_a_line_of_its_own():
+    done, heard = fed(b" 0%\r50%\r100%\rmark: migrated\r\n", patterns=(re.compile("^mark", re.MULTILINE),))
+    assert (("mark: migrated",), " 0%\r50%\r100%\rmark: migrated\r\n") == (done.marks, text_of(heard))
+
+
+def test_of_a_progress_bar_the_last_drawing_is_shown():
+    bar = b"".join(b"\r%3d%% of it" % percent for percent in range(101))
+    for data, shown in ((bar, "100% of it"), (bar + b"\r", "100% of it"), (b"\r", ""), (b"a\rb\r\r", "b")):
+        assert [("", shown)] == fed(data, end=False)[1]
+
+
+def test_of_a_progress_bar_no_drawing_tells_a_credential():
+    data = b"x\rpassword='hun\rter2' postgres://u:hunter2@db\rdone"
+    for at in range(len(data) + 1):
+        _, heard = fed(data[:at], end=False)
+        assert "ter2" not in "".join(partial for _, partial in heard), at
+
+
+def test_a_progress_bar_without_end_is_cut_where_it_begins_again():
+    drawing = b"\rmark: 12345 of 99999"
+    _, heard = fed(*(drawing for _ in range(2 * lines.LONGEST // len(drawing))), end=False)
+    assert {"\r"} == {text[-1] for text, _ in heard if text}
+
+
 # ---------------------------------------------------------------- bounds
 
 
@@ -173,3 +200,26 @@ def test_a_cut_splits_no_credential(secret):
 def test_a_credential_that_is_longer_than_a_line_may_be_does_not_keep_it_from_being_cut():
     _, heard = fed(f"password='{'x' * lines.LONGEST}".encode(), b"y", end=False)
     assert [True, False] == [bool(text) for text, _ in heard]
+
+
+CREDENTIALS = [
+    "password='hunter2'",
+    "postgres://u:hunter2@db/x",
+    '{"token": "hunter2"}',
+    "PASSWORD=hunter2",
+    "redis://:hunter2@x",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(CREDENTIALS) | st.text("x \n\r:/@=", max_size=12), min_size=1, max_size=6).map(" ".join),
+    st.lists(st.integers(0, 150), max_size=4),
+)
+def test_however_it_arrives_no_credential_is_told(text, cuts):
+    data = text.encode()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    done, heard = fed(*(data[a:b] for a, b in itertools.pairwise(edges)))
+    whole, _ = fed(data)
+    assert (whole.tail, whole.marks) == (done.tail, done.marks)
+    assert "hunter" not in repr(heard) + repr(done.marks) + done.tail
