@@ -1,6 +1,7 @@
 """inventories/<env>.yaml -> model.Environment, or an error that names file and key.
 
-document reads the file, schema checks it (values has what a single value may be), build makes the Environment.
+document reads the file, schema checks it (values has what a single value may be), ansible adds the hosts that
+another inventory names, build makes the Environment.
 """
 
 import re
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opskit import errors, model
-from opskit.inventory import build, document, schema, wording
+from opskit.inventory import ansible, build, document, schema, wording
 
 __all__ = ["choose", "find_root", "load", "names"]
 
@@ -103,8 +104,22 @@ def load(root: Path, name: str, environ: Mapping[str, str]) -> model.Environment
     root = root.absolute()
     file = _file(root, _existing(root, name, "the environment's name"))
     label = f"{_FOLDER}/{file.name}"
-    entry = schema.check(document.read(file, label), label, environ)
-    return build.environment(name, entry, build.Place(root, environ))
+    place = build.Place(root, environ)
+    entry = _with_hosts(schema.check(document.read(file, label), label, environ), label, place)
+    return build.environment(name, entry, place)
+
+
+def _with_hosts(entry: schema.Inventory, label: str, place: build.Place) -> schema.Inventory:
+    """The inventory with the hosts that another one names, where it leaves them to that. Raises InventoryError."""
+    if not entry.hosts_from.ansible:
+        return entry
+    try:
+        hosts = ansible.hosts(place.path(entry.hosts_from.ansible), entry.hosts_from.group, place.environ)
+        return entry.model_copy(update={"hosts": schema.check_hosts(hosts, ansible.KEYS)})
+    except ValueError as error:
+        raise errors.InventoryError(
+            "\n".join(f"{label}: hosts_from: {line}" for line in str(error).splitlines())
+        ) from None
 
 
 def _file(root: Path, name: str) -> Path:

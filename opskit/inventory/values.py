@@ -168,7 +168,7 @@ def _as_flag(parse: Callable[[], Parsed]) -> Parsed:
     try:
         return parse()
     except errors.UsageError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(wording.printable(str(error))) from None
 
 
 def truth(value: object) -> bool:
