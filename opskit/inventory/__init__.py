@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opskit import errors, model
-from opskit.inventory import ansible, build, document, schema, wording
+from opskit.inventory import ansible, build, document, resolved, schema, wording
 
-__all__ = ["choose", "find_root", "load", "names"]
+__all__ = ["choose", "explain", "find_root", "load", "names"]
 
 _FOLDER = "inventories"
 _SUFFIXES = (".yaml", ".yml")
@@ -101,12 +101,26 @@ def _no_file(name: str, known: tuple[str, ...]) -> str:
 
 def load(root: Path, name: str, environ: Mapping[str, str]) -> model.Environment:
     """The environment `name`. `environ` fills in `${…}` and says where home is."""
-    root = root.absolute()
-    file = _file(root, _existing(root, name, "the environment's name"))
-    label = f"{_FOLDER}/{file.name}"
-    place = build.Place(root, environ)
-    entry = _with_hosts(schema.check(document.read(file, label), label, environ), label, place)
-    return build.environment(name, entry, place)
+    place = build.Place(root.absolute(), environ)
+    return build.environment(name, _checked(_file(place.root, name), place), place)
+
+
+def explain(root: Path, name: str, environ: Mapping[str, str]) -> list[resolved.Setting]:
+    """Every key of the environment `name`, its value, and where that came from; secrets are hidden."""
+    place = build.Place(root.absolute(), environ)
+    file = _file(place.root, name)
+    entry = _checked(file, place)
+    origin = resolved.Origin(_label(file), document.places(file, _label(file)))
+    return resolved.settings(entry, build.environment(name, entry, place), origin)
+
+
+def _label(file: Path) -> str:
+    return f"{_FOLDER}/{file.name}"
+
+
+def _checked(file: Path, place: build.Place) -> schema.Inventory:
+    label = _label(file)
+    return _with_hosts(schema.check(document.read(file, label), label, place.environ), label, place)
 
 
 def _with_hosts(entry: schema.Inventory, label: str, place: build.Place) -> schema.Inventory:
@@ -123,6 +137,7 @@ def _with_hosts(entry: schema.Inventory, label: str, place: build.Place) -> sche
 
 
 def _file(root: Path, name: str) -> Path:
+    _existing(root, name, "the environment's name")
     first, *others = sorted(file for file in _files(root) if file.name.rpartition(".")[0] == name)
     if others:
         both = wording.listed([first.name, *(other.name for other in others)])

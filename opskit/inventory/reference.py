@@ -6,7 +6,6 @@ Both are made from the models in `schema`. `scripts/inventory-reference` writes 
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from opskit import durations
-from opskit.inventory import forms, schema
+from opskit.inventory import forms, schema, values
 
 SCHEMA = Path(__file__).with_name("inventory.schema.json")
 
@@ -27,24 +25,20 @@ _HEAD = "| key | type | default | example | what it means |\n|---|---|---|---|--
 # ---------------------------------------------------------------- a key
 
 
-def written(value: object) -> str:
-    """A checked value as an inventory would have it; "" where it is none."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return "none" if math.isinf(value) else durations.exact(value)
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+def unset(field: FieldInfo) -> str:
+    """What happens without the key, where it has no default value of its own; "" where it has."""
+    extra = field.json_schema_extra
+    return str(extra.get("unset", "")) if isinstance(extra, dict) else ""
 
 
 def default(field: FieldInfo) -> str:
     """What holds without the key, in words."""
-    extra = field.json_schema_extra
-    unset = str(extra.get("unset", "")) if isinstance(extra, dict) else ""
-    if unset:
-        return unset
-    return "required" if field.is_required() else f"`{written(field.default)}`"
+    if unset(field):
+        return unset(field)
+    if field.is_required():
+        return "required"
+    value = values.written(field.default)
+    return f"`{value if isinstance(value, str) else ', '.join(value)}`"
 
 
 def _example(field: FieldInfo) -> str:

@@ -322,7 +322,12 @@ def webhook(value: str, environ: Mapping[str, str]) -> str:
 
 def is_filled_in(value: str) -> bool:
     """Whether a `${…}` in `value` is taken from the operator's environment."""
-    return any(match["name"] for match in _VARIABLE.finditer(value))
+    return bool(variables(value))
+
+
+def variables(value: str) -> tuple[str, ...]:
+    """The names of the operator's variables that `value` wants."""
+    return tuple(match["name"] for match in _VARIABLE.finditer(value) if match["name"])
 
 
 def fill_in(value: str, environ: Mapping[str, str]) -> str:
@@ -344,3 +349,21 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if name not in environ:
         raise ValueError(f"`{name}` is not set in your environment. export it, and run this again")
     return environ[name]
+
+
+# ---------------------------------------------------------------- and back
+
+
+def written(value: object) -> str | tuple[str, ...]:
+    """A checked value as an inventory would have it."""
+    if isinstance(value, tuple):
+        return tuple(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return "none" if math.isinf(value) else durations.exact(value)
+    if isinstance(value, model.Canary):
+        return str(value.count) if value.count else value.patterns
+    if isinstance(value, model.Allowance):
+        return f"{value.number}{'%' if value.percent else ''}"
+    return str(value)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from opskit.tasks import demo, history, migrate, steering, tenants
+from opskit.tasks import demo, history, inventories, migrate, steering, tenants
 
 __all__ = ["namespace"]
 
@@ -27,6 +27,7 @@ namespace = Collection(
     steering.pause,
     steering.continue_,
     steering.stop,
+    inventories.inventory,
     demo=Collection(demo.add_migration, demo.break_tenant, demo.reset),
 )
 namespace.configure({"opskit": {"env": None}})
