@@ -4,14 +4,17 @@ document reads the file, schema checks it (values has what a single value may be
 another inventory names, build makes the Environment.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from opskit import errors, model
-from opskit.inventory import ansible, build, document, resolved, schema, wording
+from opskit.inventory import ansible, build, document, draft, resolved, schema, wording
 
-__all__ = ["choose", "explain", "find_root", "load", "names"]
+__all__ = ["SKETCH", "check_new", "choose", "explain", "find_root", "load", "names", "sketch"]
+
+SKETCH = "what was given"  # what the messages of `sketch` begin with, in the place of a file's name
 
 _FOLDER = "inventories"
 _SUFFIXES = (".yaml", ".yml")
@@ -77,14 +80,33 @@ def _existing(root: Path, name: str, source: str) -> str:
     known = names(root)
     if not name:
         raise errors.UsageError(f"{source} is empty: an unset variable? {_there_are(known)}")
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise errors.UsageError(
-            f"{wording.shown(name)} is no environment's name: it has letters, digits, `_`, `.` and `-`, "
-            f"and starts with no `.` or `-`. {_there_are(known)}"
-        )
+    _check_name(name, _there_are(known))
     if name not in known:
         raise errors.InventoryError(_no_file(name, known))
     return name
+
+
+def _check_name(name: str, hint: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise errors.UsageError(
+            f"{wording.shown(name)} is no environment's name: it has letters, digits, `_`, `.` and `-`, "
+            f"and starts with no `.` or `-`. {hint}"
+        )
+
+
+def check_new(start: Path, name: str) -> Path:
+    """The folder that an inventory called `name` can be written to: the nearest `inventories/`, else one in `start`.
+
+    Raises UsageError for what is no name, and InventoryError where there is such an inventory already.
+    """
+    folder = next((each / _FOLDER for each in (start, *start.parents) if _is_folder(each / _FOLDER)), start / _FOLDER)
+    _check_name(name, "such as `prod`")
+    if name.endswith(".example"):
+        raise errors.UsageError(f"`{name}` would be an example, and an example is never an environment")
+    for suffix in _SUFFIXES:
+        if os.path.lexists(folder / f"{name}{suffix}"):
+            raise errors.InventoryError(draft.exists(f"{_FOLDER}/{name}{suffix}"))
+    return folder
 
 
 def _there_are(known: tuple[str, ...]) -> str:
@@ -103,6 +125,15 @@ def load(root: Path, name: str, environ: Mapping[str, str]) -> model.Environment
     """The environment `name`. `environ` fills in `${…}` and says where home is."""
     place = build.Place(root.absolute(), environ)
     return build.environment(name, _checked(_file(place.root, name), place), place)
+
+
+def sketch(
+    root: Path, host: str, environ: Mapping[str, str], app: Mapping[str, str], ssh: Mapping[str, str]
+) -> model.Environment:
+    """An environment of which hardly more than a host is known: enough to connect. Raises InventoryError."""
+    place = build.Place(root.absolute(), environ)
+    tree = {"app": {"path": ".", **app}, "framework": "omnitenant", "hosts": [host], "ssh": ssh}
+    return build.environment("new", schema.check(tree, SKETCH, environ), place)
 
 
 def explain(root: Path, name: str, environ: Mapping[str, str]) -> list[resolved.Setting]:

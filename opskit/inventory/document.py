@@ -57,6 +57,14 @@ def read(file: Path, label: str) -> dict[str, Tree]:
         raise errors.InventoryError(f"{label}: {error}") from None
 
 
+def parse(text: str, label: str) -> dict[str, Tree]:
+    """The mapping that `text` is. Raises InventoryError, which names `label`."""
+    try:
+        return _top(_compose(text))
+    except ValueError as error:
+        raise errors.InventoryError(f"{label}: {error}") from None
+
+
 def _text(file: Path) -> str:
     data = _bytes(file)
     try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from opskit.tasks import demo, history, inventories, migrate, steering, tenants
+from opskit.tasks import demo, history, init, inventories, migrate, steering, tenants
 
 __all__ = ["namespace"]
 
@@ -28,6 +28,7 @@ namespace = Collection(
     steering.continue_,
     steering.stop,
     inventories.inventory,
+    init.init,
     demo=Collection(demo.add_migration, demo.break_tenant, demo.reset),
 )
 namespace.configure({"opskit": {"env": None}})

@@ -98,7 +98,7 @@ class Agent:
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
-        said = _last_words(self._line.stderr())
+        said = last_words(self._line.stderr())
         code = self._line.exit(1.0)
         refusal = self._line.refusal()
         self.close()
@@ -309,7 +309,7 @@ class _Answer(Lines):
         return b"".join(self._pieces).decode("utf-8", "replace")
 
 
-def _last_words(stderr: str) -> str:
+def last_words(stderr: str) -> str:
     """What a message needs of a stderr: sudo says first what is wrong, everybody else last."""
     sudo = next((line for line in stderr.splitlines() if line.startswith("sudo: ")), "")
     return django.one_line(sudo) if sudo else django.reason(stderr)
