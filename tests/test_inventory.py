@@ -85,7 +85,7 @@ def test_a_file_called_inventories_is_no_root(tmp_path):
 
 
 def test_without_a_root_the_message_says_how_to_make_one(tmp_path):
-    with pytest.raises(errors.InventoryError, match=r"no folder named inventories in .* mkdir inventories"):
+    with pytest.raises(errors.InventoryError, match=r"no folder named inventories in .* `invoke init` make one here"):
         inventory.find_root(tmp_path)
 
 
@@ -150,9 +150,9 @@ def test_an_environment_is_a_plain_file_name(tmp_path, name):
 
 def test_an_example_is_never_an_environment(tmp_path):
     write(tmp_path, yaml.safe_dump(SMALLEST), "prod.example.yaml")
-    with pytest.raises(errors.InventoryError, match=r"has no file: inventories/ has no environment yet. copy"):
+    with pytest.raises(errors.InventoryError, match=r"has no file: inventories/ has no environment yet. `invoke init"):
         inventory.load(tmp_path, "prod.example", {})
-    with pytest.raises(errors.InventoryError, match=r"inventories/ has no environment yet\. copy"):
+    with pytest.raises(errors.InventoryError, match=r"inventories/ has no environment yet\. `invoke init"):
         inventory.choose(tmp_path, None, None)
 
 

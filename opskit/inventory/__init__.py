@@ -18,7 +18,7 @@ SKETCH = "what was given"  # what the messages of `sketch` begin with, in the pl
 
 _FOLDER = "inventories"
 _SUFFIXES = (".yaml", ".yml")
-_START = f"copy {_FOLDER}/prod.example.yaml to {_FOLDER}/prod.yaml and fill it in"
+_START = "`invoke init --env=prod` writes one"
 
 
 def find_root(start: Path) -> Path:
@@ -29,7 +29,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise errors.InventoryError(
         f"no folder named {_FOLDER} in {start} or above it. change to your project's folder, "
-        f"or make one: mkdir {_FOLDER}, and write {_FOLDER}/prod.yaml in it"
+        "or let `invoke init` make one here"
     )
 
 
