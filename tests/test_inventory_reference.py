@@ -172,18 +172,28 @@ def test_what_the_loader_refuses_an_editor_marks(tmp_path, tree):
 
 # ---------------------------------------------------------------- whatever comes
 
-TEXT = st.text(max_size=8) | st.sampled_from(
-    [
+KNOWN = [
+    *(
         "a",
         "1",
         "0",
+        "10",
+        " 7 ",
+        "1.5",
         "5%",
+        " 5% ",
         "10s",
         "1h30m",
-        " 7 ",
+        " 10s ",
         "none",
         "yes",
         "TRUE",
+        "٣",
+        "٣s",
+        "=3",
+        "a,b",
+    ),
+    *(
         "strict",
         "Fabric",
         "OPENSSH",
@@ -195,22 +205,23 @@ TEXT = st.text(max_size=8) | st.sampled_from(
         "demo",
         "a@b:22",
         "[::1]",
+    ),
+    *(
         "u@[::1]:1",
         "~/x",
         "${A}",
         "$${",
         "{tenant}",
-        "=3",
-        "a,b",
+        "one {tenant}",
         "x y",
         "'x y'",
         "^done",
         "tenants --json",
-        "one {tenant}",
-        "٣",
-        "٣s",
-    ]
-)
+        "é",
+        "+x",
+    ),
+]
+TEXT = st.text(max_size=8) | st.sampled_from(KNOWN)
 VALUES = TEXT | st.lists(TEXT, max_size=3)
 
 
@@ -248,14 +259,35 @@ def test_what_the_loader_accepts_the_schema_accepts(folder, tree):
         VALIDATOR.validate(tree)
 
 
-@given(st.sampled_from(sorted(schema.SECTIONS)), st.data())
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_the_loader_accepts_of_one_key_the_schema_accepts(folder, section, data):
-    """One key at a time: in a whole tree of arbitrary values hardly any is accepted."""
-    key = data.draw(st.sampled_from(sorted(schema.SECTIONS[section].model_fields)))
-    value = data.draw(VALUES)
+def one_key(section: str, key: str, value: object) -> dict[str, object]:
     around = {"app": {"path": "/srv"}, "framework": CUSTOM, "hosts": {"address": "a"}}.get(section, {})
     part = {**around, key: value}
-    tree = smallest(**{section: [part] if section == "hosts" else part})
-    if section != "hosts_from" and loads(folder, yaml.safe_dump(tree, allow_unicode=True)):
-        VALIDATOR.validate(tree)
+    return smallest(**{section: [part] if section == "hosts" else part})
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [(name, key) for name, model in schema.SECTIONS.items() if name != "hosts_from" for key in model.model_fields],
+)
+def test_each_text_that_a_key_takes_the_schema_takes(tmp_path, section, key):
+    """Each alone: in a whole tree of arbitrary values hardly any is accepted."""
+    taken = []
+    for text in KNOWN:
+        for value in (text, [text], {"A": text}):
+            tree = one_key(section, key, value)
+            if loads(tmp_path, yaml.safe_dump(tree, allow_unicode=True)):
+                VALIDATOR.validate(tree)
+                taken.append(value)
+    assert taken
+
+
+@pytest.mark.parametrize("text", KNOWN)
+def test_each_text_that_a_host_can_be_the_schema_takes(tmp_path, text):
+    for tree in (
+        smallest(hosts=[text]),
+        smallest(hosts={text: "a"}),
+        smallest(hosts={"a": text}),
+        smallest(confirm=text),
+    ):
+        if loads(tmp_path, yaml.safe_dump(tree, allow_unicode=True)):
+            VALIDATOR.validate(tree)

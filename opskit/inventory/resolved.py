@@ -154,4 +154,4 @@ def as_json(found: list[Setting]) -> str:
         for step in each.path[:-1]:
             node = node.setdefault(step, {})
         node[each.path[-1]] = {"value": each.value, "from": each.source}
-    return json.dumps(tree, indent=2, ensure_ascii=False)
+    return json.dumps(tree, indent=2)

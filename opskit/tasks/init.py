@@ -30,7 +30,7 @@ _FRAMEWORKS = ("omnitenant", "opskit", "custom")
     }
 )
 def init(
-    context: invoke.Context,  # noqa: ARG001 - Invoke passes it
+    context: invoke.Context,
     env: str | None = None,
     host: str | None = None,
     path: str | None = None,
@@ -66,6 +66,6 @@ def init(
     flags = {flag: value for flag, value in given.items() if value is not None}
     asker = interview.Asker(flags, asking=sys.stdin.isatty() and not yes)
     try:
-        answer(interview.Interview(asker, Path.cwd(), os.environ).write())
+        answer(interview.Interview(asker, Path.cwd(), os.environ).write(dry=context.config.run.dry))
     except errors.CannotStart as error:
         raise type(error)(error.told("nothing was written.")) from error

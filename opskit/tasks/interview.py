@@ -90,15 +90,22 @@ class Interview:
     def __init__(self, asker: Asker, here: Path, environ: Mapping[str, str]) -> None:
         self._asker = asker
         self._here = here
+        self._root = here  # of the inventory, where relative paths on this machine start
         self._environ = environ
         self._env_file = asker.given("env-file")
 
-    def write(self) -> str:
-        """Ask, look, write. What was written, and what to do next. Raises OpskitError; nothing is written then."""
+    def write(self, *, dry: bool = False) -> str:
+        """Ask, look, write. What was written, and what to do next; `dry`, what would be written.
+
+        Raises OpskitError; nothing is written then.
+        """
         name = self._asker.ask("env", "the environment's name", "prod" if self._asker.asking else "")
         folder = inventory.check_new(self._here, name)
+        self._root = folder.parent
         host = self._asker.ask("host", "where the project runs (user@address, a Host of ~/.ssh/config, or local)")
         found = self._found(draft.Draft(name, host, "", "", ""))
+        if dry:
+            return draft.text(found).rstrip("\n")
         files = draft.create(folder, found, self._environ)
         shown = " and ".join(f"`{os.path.relpath(file, self._here)}`" for file in files)
         first = f"fill in `framework` in {os.path.relpath(files[0], self._here)}, then " * (found.framework == "custom")
@@ -177,7 +184,7 @@ class Interview:
         app |= {"path": path, "env_file": self._env_file}
         ssh = {"client": self._asker.given("ssh-client"), "host_keys": self._asker.given("host-keys")}
         try:
-            made = inventory.sketch(self._here, host, self._environ, _without_empty(app), _without_empty(ssh))
+            made = inventory.sketch(self._root, host, self._environ, _without_empty(app), _without_empty(ssh))
         except errors.InventoryError as error:
             raise errors.UsageError(_as_flags(str(error))) from None
         if made.hosts[0].kind is model.HostKind.DEMO:

@@ -135,11 +135,36 @@ def test_a_framework_that_opskit_does_not_know_gets_a_mapping_to_fill_in(nothing
     assert json.loads(shown.out)["framework"]["migrate"]["value"][:2] == ["migrate_schemas", "--schema={tenant}"]
 
 
+def test_dry_prints_what_would_be_written(nothing):
+    django_project(nothing.app, apps=("opskit.tenants",))
+    flags = ("--env=prod", "--host=local", "--path=app", f"--python={sys.executable}")
+
+    shown = nothing.run("--dry", "init", *flags)
+    there = (nothing.folder / "inventories").exists()
+    nothing.run("init", *flags)
+
+    assert (shown.code, there, shown.out) == (0, False, written(nothing))
+
+
+def test_from_a_folder_below_it_goes_beside_the_others(desk):
+    django_project(desk.folder / "srv" / "acme", apps=("opskit.tenants",))
+    (desk.folder / "env").write_text("A=b\n")
+    below = desk.folder / "below"
+    below.mkdir()
+
+    flags = ("--host=local", "--path=srv", f"--python={sys.executable}", "--env-file=env")
+    result = desk.run("init", "--env=new", *flags, program="opskit", cwd=below)
+
+    assert (result.code, result.out.splitlines()[-1]) == (0, "next: `opskit check --env=new`")
+    assert f"  path: {desk.folder}/srv/acme\n" in written(desk, "new")
+    assert not (below / "inventories").exists()
+
+
 def test_the_flags_win_over_what_is_found(nothing):
     django_project(nothing.app, apps=("opskit.tenants",))
-    flags = ("--framework=custom", "--settings=acme.settings_prod", "--run-as=acme", "--ssh-client=openssh")
+    flags = ("--framework=custom", "--settings=acme.settings_prod")
 
-    result = nothing.run("init", "--env=prod", "--host=local", "--path=app", f"--python={sys.executable}", *flags[:2])
+    result = nothing.run("init", "--env=prod", "--host=local", "--path=app", f"--python={sys.executable}", *flags)
 
     assert result.code == 0
     assert "  name: custom\n" in written(nothing)
