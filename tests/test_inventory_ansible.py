@@ -282,6 +282,17 @@ def test_each_mistake_in_the_json_has_its_message(tmp_path, environ, tree, messa
     assert complaint(without_ansible, source, "web", environ).startswith(message.replace("{}", str(source)))
 
 
+def test_what_stands_in_the_json_never_breaks_the_message(tmp_path, environ):
+    hostile = "x\n\x1b[31m"
+    for tree in ({hostile: []}, {f"web{hostile}": []}, {hostile: {"children": 3}}, meta(ansible_connection=hostile)):
+        assert complaint(without_ansible, listing(tmp_path, tree), "web", environ)
+
+
+def test_of_many_groups_only_their_number_is_told(tmp_path, environ):
+    source = listing(tmp_path, {f"group-{number}": [] for number in range(100)})
+    assert complaint(without_ansible, source, "xyz", environ) == "there is no group `xyz`. it has 100 others"
+
+
 def test_groups_that_share_groups_many_times_over_are_read_once(tmp_path, environ):
     tree = {f"g{level}": {"children": [f"g{level + 1}"] * 3} for level in range(60)}
     source = listing(tmp_path, {"web": {"children": ["g0", "g0"], "vars": {}}, **tree, "g60": ["app1"]})

@@ -27,6 +27,7 @@ KEYS = {"address": "ansible_host", "user": "ansible_user", "port": "ansible_port
 
 _PATIENCE = 60.0  # seconds: a cloud's inventory script may ask it for thousands of machines
 _SAID = 300  # characters of a program's complaint
+_LISTED = 12  # groups that a message names
 _DEEPEST = 100  # groups inside groups: more is a circle that nobody meant either
 
 # Ansible's names, the one that its documentation prefers first (ansible-core 2.19, plugins/connection/ssh.py).
@@ -39,6 +40,7 @@ _VARIABLES = {
 _OVER_SSH = ("", "ssh", "smart", "paramiko", "paramiko_ssh")  # its connection plugins that speak SSH
 
 Listing = Mapping[str, Any]
+Groups = Mapping[str, Mapping[str, Any]]
 
 
 def hosts(
@@ -56,11 +58,11 @@ def hosts(
     program = shutil.which("ansible-inventory", path=f"{environ.get('PATH', os.defpath)}{os.pathsep}{beside}")
     source = _Source(Path(path), environ, program, patience)
     listing = _listing(source)
-    names = list(dict.fromkeys(_members(listing, _known(listing, group))))
+    groups = _groups(listing)
+    names = list(dict.fromkeys(_members(groups, _known(groups, group))))
     if not names:
         raise ValueError(f"group `{group}` has no hosts")
-    own = _hostvars(listing, names, source)
-    return {name: _host(name, {**_inherited(listing, name), **own.get(name, {})}) for name in names}
+    return {name: _host(name, variables) for name, variables in _variables(listing, names, source).items()}
 
 
 # ---------------------------------------------------------------- who is asked
@@ -167,7 +169,7 @@ def _mapping(text: str, source: _Source) -> Listing:
 # ---------------------------------------------------------------- the group
 
 
-def _groups(listing: Listing) -> dict[str, Mapping[str, Any]]:
+def _groups(listing: Listing) -> Groups:
     """{name: {hosts?, children?, vars?}}; a script may give a group's hosts alone, as a list."""
     return {
         name: {"hosts": group} if isinstance(group, list) else group
@@ -176,41 +178,64 @@ def _groups(listing: Listing) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _list(group: Mapping[str, Any], key: str, name: str) -> list[str]:
-    found = group.get(key) or []
+def _list(groups: Groups, name: str, key: str) -> list[str]:
+    found = groups.get(name, {}).get(key) or []
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise ValueError(
-            f"`{key}` of group `{name}` is no list of names: this is not what `ansible-inventory --list` prints"
+            f"`{key}` of group {wording.shown(name)} is no list of names: "
+            "this is not what `ansible-inventory --list` prints"
         )
     return found
 
 
-def _known(listing: Listing, group: str) -> str:
-    """`group`, where the listing has it; one that is empty stands there as a child only."""
-    groups = _groups(listing)
-    names = [*groups, *(child for name, each in groups.items() for child in _list(each, "children", name))]
+def _known(groups: Groups, group: str) -> str:
+    """`group`, where there is such a one; one that is empty stands there as a child only."""
+    names = sorted({*groups, *(child for name in groups for child in _list(groups, name, "children"))})
     if group in names:
         return group
     near = wording.nearest(group, names)
-    hint = f"did you mean `{near}`?" if near else f"it has {wording.listed(sorted(set(names)))}" if names else ""
-    raise ValueError(f"there is no group {wording.shown(group)}. {hint or 'it has no groups at all'}")
+    raise ValueError(
+        f"there is no group {wording.shown(group)}. "
+        + (f"did you mean {wording.shown(near)}?" if near else _has(names))
+    )
 
 
-def _members(listing: Listing, name: str, inside: tuple[str, ...] = (), done: set[str] | None = None) -> Iterator[str]:
+def _has(names: list[str]) -> str:
+    if len(names) > _LISTED:
+        return f"it has {len(names)} others"
+    return f"it has {wording.listed(map(wording.printable, names))}" if names else "it has no groups at all"
+
+
+def _members(groups: Groups, name: str, inside: tuple[str, ...] = (), done: set[str] | None = None) -> Iterator[str]:
     """A group's hosts, then those of its children; each group once."""
     done = set() if done is None else done
     if name in inside or len(inside) > _DEEPEST:
         raise ValueError(f"group {wording.shown(name)} holds itself, by way of {wording.shown((*inside, name)[-2])}")
     if name in done:
         return
-    group = _groups(listing).get(name, {})
-    yield from _list(group, "hosts", name)
-    for child in _list(group, "children", name):
-        yield from _members(listing, child, (*inside, name), done)
+    yield from _list(groups, name, "hosts")
+    for child in _list(groups, name, "children"):
+        yield from _members(groups, child, (*inside, name), done)
     done.add(name)
 
 
 # ---------------------------------------------------------------- a host's variables
+
+
+def _variables(listing: Listing, names: list[str], source: _Source) -> dict[str, dict[str, Any]]:
+    """{host: its variables}: what its groups say, the nearest last, then what is said of it alone.
+
+    `ansible-inventory` has merged the groups' into the hosts' by itself; a script has not.
+    """
+    merged: dict[str, dict[str, Any]] = {name: {} for name in names}
+    groups = _groups(listing)
+    told = [name for name, group in groups.items() if isinstance(group.get("vars"), dict)]
+    for group in sorted(told, key=lambda each: (each != "all", _depth(groups, each), each)):
+        for name in names if group == "all" else merged.keys() & set(_members(groups, group)):
+            merged[name].update(groups[group]["vars"])
+    for name, own in _hostvars(listing, names, source).items():
+        merged[name].update(own)
+    return merged
 
 
 def _hostvars(listing: Listing, names: list[str], source: _Source) -> dict[str, Listing]:
@@ -226,20 +251,11 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _inherited(listing: Listing, name: str) -> dict[str, Any]:
-    """What its groups say of a host, the nearest last. `ansible-inventory` has done that itself; a script has not."""
-    groups = _groups(listing)
-    told = [each for each, group in groups.items() if isinstance(group.get("vars"), dict)]
-    holding = [each for each in told if each == "all" or name in _members(listing, each)]
-    nearest_last = sorted(holding, key=lambda each: (each != "all", _depth(groups, each), each))
-    return {variable: value for each in nearest_last for variable, value in groups[each]["vars"].items()}
-
-
-def _depth(groups: Mapping[str, Mapping[str, Any]], name: str) -> int:
+def _depth(groups: Groups, name: str) -> int:
     """How many groups lie above a group, one inside the other, on the longest way."""
     depth, above = 0, {name}
     while above and depth <= _DEEPEST:
-        above = {each for each, group in groups.items() if above & set(_list(group, "children", each))}
+        above = {each for each in groups if above & set(_list(groups, each, "children"))}
         depth += 1
     return depth
 
@@ -251,7 +267,7 @@ def _host(name: str, variables: Mapping[str, Any]) -> dict[str, str]:
         return {"address": "local"}
     if connection.removeprefix("ansible.builtin.") not in _OVER_SSH:
         raise ValueError(
-            f"host {wording.shown(name)} is connected to by `{connection}`: opskit knows `ssh` and `local`"
+            f"host {wording.shown(name)} is connected to by {wording.shown(connection)}: opskit knows `ssh` and `local`"
         )
     found = {key: _first(name, variables, names) for key, names in _VARIABLES.items()}
     return {"address": name} | {key: value for key, value in found.items() if value}

@@ -39,7 +39,14 @@ def settings(entry: schema.Inventory, environment: model.Environment, origin: Or
     fields = type(entry).model_fields
     order = [*_FIRST, *(name for name in fields if name not in _FIRST)]
     reading = _Reading(entry, environment, origin)
-    return [each for name in order for each in reading.section(name)]
+    return [each for name in order for each in _short(name, list(reading.section(name)))]
+
+
+def _short(name: str, section: list[Setting]) -> list[Setting]:
+    """A section in which nothing is given, as one setting that is not."""
+    if len(section) > 1 and all(each.value is None for each in section):
+        return [Setting((name,), None, f"{_DEFAULT}none")]
+    return section
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,17 @@ def greet(context):
 namespace.add_task(greet)
 '''
 TASKS = [
+    "continue",
+    "init",
+    "inventory",
     "migrate-all",
     "migrate-tenant",
+    "pause",
     "runs",
     "show-run",
     "show-tenants",
+    "status",
+    "stop",
     "demo.add-migration",
     "demo.break-tenant",
     "demo.reset",
@@ -52,7 +58,7 @@ def test_the_console_script_says_what_it_is_without_any_inventory(empty):
 def test_every_task_and_every_flag_has_its_sentence(empty):
     """A line of --help without a description is a flag without one."""
     tasks = empty.run("--list")
-    helps = [empty.run("--help", name) for name in TASKS[:5]]
+    helps = [empty.run("--help", name) for name in TASKS[:-3]]
 
     assert tasks.err == ""
     assert listed(tasks) == TASKS
