@@ -161,6 +161,10 @@ def loads(folder: Path, text: str) -> bool:
         smallest(rollout={"max_failures": "5 %"}),
         smallest(rollout={"retries": 11}),
         smallest(confirm="maybe"),
+        smallest(hooks={"before": "./on"}),
+        smallest(hooks={"before": [[]]}),
+        smallest(hooks={"befor": ["./on"]}),
+        smallest(notify=["https://x"]),
         {key: each for key, each in smallest(hosts_from={"ansible": "a"}).items() if key != "hosts"},
     ],
     ids=str,
@@ -273,7 +277,7 @@ def test_each_text_that_a_key_takes_the_schema_takes(tmp_path, section, key):
     """Each alone: in a whole tree of arbitrary values hardly any is accepted."""
     taken = []
     for text in KNOWN:
-        for value in (text, [text], {"A": text}):
+        for value in (text, [text], [[text, text]], {"A": text}):
             tree = one_key(section, key, value)
             if loads(tmp_path, yaml.safe_dump(tree, allow_unicode=True)):
                 VALIDATOR.validate(tree)

@@ -124,6 +124,18 @@ def test_hosts_of_ansible_say_whose_they_are(tmp_path):
     assert found["hosts.app1.user"] == (None, "default: what ssh_config says")
 
 
+def test_hooks_are_shown_as_they_are_written_and_the_webhook_is_hidden(tmp_path):
+    more = 'hooks: {before: [./on now, [./on, "--to=${HALF}"]], timeout: none}\nnotify: https://x/${HALF}\n'
+    found = explain(tmp_path, TEXT + more)
+    assert found["hooks.before"] == (("./on now", ("./on", "--to=${HALF}")), "inventories/prod.yaml:21")
+    assert found["hooks.after"] == (None, "default: none")
+    assert found["hooks.timeout"] == ("none", "inventories/prod.yaml:21")
+    assert found["notify"] == ("***", "inventories/prod.yaml:22, and `HALF` of your environment")
+    shown = resolved.as_yaml(inventory.explain(tmp_path, "prod", ENVIRON))
+    assert '  before: ["./on now", [./on, "--to=${HALF}"]]  # inventories/prod.yaml:21\n' in shown
+    assert "h2lf" not in shown
+
+
 CUSTOM = TEXT.replace(
     "framework: omnitenant",
     'framework: {name: custom, list: "tenants --json", migrate: [one, "{tenant}"], success: "^a: #b$"}',
@@ -135,7 +147,7 @@ def test_every_key_is_told(tmp_path, text):
     found = set(explain(tmp_path, text))
     keys = {
         f"{section}.{key}"
-        for section in ("app", "ssh", "rollout", *(["framework"] if text is CUSTOM else []))
+        for section in ("app", "ssh", "rollout", "hooks", *(["framework"] if text is CUSTOM else []))
         for key in schema.SECTIONS[section].model_fields
     }
     assert keys - {"app.env"} <= found

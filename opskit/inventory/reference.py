@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ _HEAD = "| key | type | default | example | what it means |\n|---|---|---|---|--
 
 def unset(field: FieldInfo) -> str:
     """What happens without the key, where it has no default value of its own; "" where it has."""
-    extra = field.json_schema_extra
-    return str(extra.get("unset", "")) if isinstance(extra, dict) else ""
+    return str(_extra(field).get("unset", ""))
+
+
+def is_secret(field: FieldInfo) -> bool:
+    return bool(_extra(field).get("secret"))
+
+
+def _extra(field: FieldInfo) -> Mapping[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def default(field: FieldInfo) -> str:
@@ -38,7 +46,7 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = values.written(field.default)
-    return f"`{value if isinstance(value, str) else ', '.join(value)}`"
+    return f"`{value if isinstance(value, str) else ', '.join(map(str, value))}`"
 
 
 def _example(field: FieldInfo) -> str:
@@ -108,7 +116,7 @@ def _tell(node: dict[str, Any], model: type[schema.Entry]) -> None:
     node.pop("title", None)
     for key, field in model.model_fields.items():
         told = node["properties"][key]
-        for word in ("default", "unset", "title", "description", "examples"):
+        for word in ("default", "unset", "secret", "title", "description", "examples"):
             told.pop(word, None)
         told.update(_words(field))
 

@@ -14,7 +14,7 @@ HIDDEN = "***"
 _DEFAULT = "default: "
 _FIRST = ("app", "framework")  # as people write them; the others follow as the model has them
 
-Value = str | tuple[str, ...] | None  # None: not given
+Value = values.Written | None  # None: not given
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,15 @@ class _Reading:
         app = self.environment.app
         for key, text in given.items():
             value = HIDDEN if key in app.secrets else app.env[key]
-            names = ", ".join(f"`{name}`" for name in values.variables(text))
-            yield Setting(
-                ("app", "env", key),
-                value,
-                self._line(("app", "env", key)) + (f", and {names} of your environment" if names else ""),
-            )
+            yield Setting(("app", "env", key), value, self._line(("app", "env", key)) + _variables(text))
 
     def _setting(self, loc: document.Loc, shown: tuple[str, ...], value: Any, field: Any) -> Setting:
         unset = reference.unset(field)
         source = self._source(loc, field, value)
         if not source and unset and value == field.default:
             return Setting(shown, None, f"{_DEFAULT}{unset}")
+        if source and reference.is_secret(field):
+            return Setting(shown, HIDDEN, source + _variables(value))
         return Setting(shown, _safe(values.written(value)), source or "default")
 
     def _source(self, loc: document.Loc, field: Any, value: Any) -> str:
@@ -125,8 +122,14 @@ class _Reading:
         return f"{self.origin.label}:{self.origin.places[loc].line}"
 
 
-def _safe(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return redaction.redact(value) if isinstance(value, str) else tuple(map(redaction.redact, value))
+def _variables(text: str) -> str:
+    """Where the parts of `text` come from that the operator's environment fills in."""
+    names = ", ".join(f"`{name}`" for name in values.filled_in(text))
+    return f", and {names} of your environment" if names else ""
+
+
+def _safe(value: values.Written) -> values.Written:
+    return redaction.redact(value) if isinstance(value, str) else tuple(map(_safe, value))
 
 
 # ---------------------------------------------------------------- shown
@@ -149,8 +152,7 @@ def as_yaml(found: list[Setting]) -> str:
 def _line(key: str, each: Setting) -> str:
     if each.value is None:
         return f"# {key}: {each.source.removeprefix(_DEFAULT)} (default)"
-    value = writing.scalar(each.value) if isinstance(each.value, str) else writing.row(each.value)
-    return f"{writing.scalar(key)}: {value}  # {each.source}"
+    return f"{writing.scalar(key)}: {writing.value(each.value)}  # {each.source}"
 
 
 def as_json(found: list[Setting]) -> str:

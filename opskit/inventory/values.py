@@ -322,11 +322,11 @@ def webhook(value: str, environ: Mapping[str, str]) -> str:
 
 def is_filled_in(value: str) -> bool:
     """Whether a `${…}` in `value` is taken from the operator's environment."""
-    return bool(variables(value))
+    return bool(filled_in(value))
 
 
-def variables(value: str) -> tuple[str, ...]:
-    """The names of the operator's variables that `value` wants."""
+def filled_in(value: str) -> tuple[str, ...]:
+    """The names of the operator's variables that stand in `value` as `${NAME}`, in order."""
     return tuple(match["name"] for match in _VARIABLE.finditer(value) if match["name"])
 
 
@@ -354,10 +354,13 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
 # ---------------------------------------------------------------- and back
 
 
-def written(value: object) -> str | tuple[str, ...]:
+Written = str | tuple["Written", ...]
+
+
+def written(value: object) -> Written:
     """A checked value as an inventory would have it."""
     if isinstance(value, tuple):
-        return tuple(map(str, value))
+        return tuple(map(written, value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from opskit.inventory import values
+
 # What needs no quotes wherever it stands, in a list in brackets too.
 _PLAIN = re.compile(r"[A-Za-z0-9/~_.](?:[A-Za-z0-9/~_.@%+=-]|:(?=[A-Za-z0-9/]))*")
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
@@ -23,6 +25,11 @@ def _character(char: str) -> str:
     return f"\\U{ord(char):08x}"
 
 
-def row(texts: Iterable[str]) -> str:
+def value(written: values.Written) -> str:
+    """A text, or a list on one line, of texts and lists."""
+    return scalar(written) if isinstance(written, str) else row(written)
+
+
+def row(items: Iterable[values.Written]) -> str:
     """A list on one line."""
-    return f"[{', '.join(map(scalar, texts))}]"
+    return f"[{', '.join(map(value, items))}]"
