@@ -36,3 +36,12 @@ def show(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
+
+
+def exact(seconds: float) -> str:
+    """`0s`, `10s`, `1h30m`, `500ms`: as an inventory would have it, and `parse` reads it."""
+    left, parts = round(seconds * 1000), []
+    for unit, size in reversed(_UNITS.items()):
+        count, left = divmod(left, round(size * 1000))
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"

@@ -85,7 +85,7 @@ def test_a_file_called_inventories_is_no_root(tmp_path):
 
 
 def test_without_a_root_the_message_says_how_to_make_one(tmp_path):
-    with pytest.raises(errors.InventoryError, match=r"no folder named inventories in .* mkdir inventories"):
+    with pytest.raises(errors.InventoryError, match=r"no folder named inventories in .* `invoke init` make one here"):
         inventory.find_root(tmp_path)
 
 
@@ -150,9 +150,9 @@ def test_an_environment_is_a_plain_file_name(tmp_path, name):
 
 def test_an_example_is_never_an_environment(tmp_path):
     write(tmp_path, yaml.safe_dump(SMALLEST), "prod.example.yaml")
-    with pytest.raises(errors.InventoryError, match=r"has no file: inventories/ has no environment yet. copy"):
+    with pytest.raises(errors.InventoryError, match=r"has no file: inventories/ has no environment yet. `invoke init"):
         inventory.load(tmp_path, "prod.example", {})
-    with pytest.raises(errors.InventoryError, match=r"inventories/ has no environment yet\. copy"):
+    with pytest.raises(errors.InventoryError, match=r"inventories/ has no environment yet\. `invoke init"):
         inventory.choose(tmp_path, None, None)
 
 
@@ -560,7 +560,7 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (smallest(confirm="maybe"), "confirm: expected `true` or `false` or `yes` or `no`, found `maybe`"),
         (smallest(stagger="10s"), "stagger: unknown key. did you mean `rollout.stagger`?"),
         (smallest(host=["a"]), "host: unknown key. did you mean `hosts`?"),
-        (smallest(zzz="a"), "zzz: unknown key. known here are `app`, `hosts`, `ssh`, `rollout`, `confirm`, `hooks`, `notify` and `framework`"),
+        (smallest(zzz="a"), "zzz: unknown key. known here are `app`, `hosts`, `hosts_from`, `ssh`, `rollout`, `confirm`, `hooks`, `notify` and `framework`"),
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_message(tmp_path, tree, message):
@@ -794,9 +794,12 @@ def paths() -> list[str]:
 
 def with_custom_framework(text: str) -> str:
     """The example with its commented mapping in the place of the framework's name."""
-    start, end = text.index("# framework:"), text.index("\n\n", text.index("# framework:"))
-    block = re.sub(r"(?m)^# ", "", text[start:end])
-    return text.replace("framework: omnitenant\n", "", 1).replace(text[start:end], block)
+    return _uncommented(text.replace("framework: omnitenant\n", "", 1), "framework")
+
+
+def _uncommented(text: str, section: str) -> str:
+    start, end = text.index(f"# {section}:"), text.index("\n\n", text.index(f"# {section}:"))
+    return text.replace(text[start:end], re.sub(r"(?m)^# ", "", text[start:end]))
 
 
 def test_the_example_is_an_inventory(tmp_path):
@@ -813,7 +816,8 @@ def test_the_examples_custom_framework_is_one(tmp_path):
 
 
 def test_the_example_has_every_key():
-    tree = yaml.load(with_custom_framework(EXAMPLE.read_text("utf-8")), Loader=yaml.BaseLoader)  # noqa: S506 - text only
+    text = _uncommented(with_custom_framework(EXAMPLE.read_text("utf-8")), "hosts_from")
+    tree = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - text only
     tree["hosts"] = tree["hosts"]["app1"]
     found = [*tree, *(f"{name}.{key}" for name in schema.SECTIONS for key in tree[name])]
     assert sorted(paths()) == sorted(found)
@@ -828,6 +832,9 @@ def test_the_reference_has_a_row_for_every_key():
 @pytest.mark.parametrize("block", re.findall(r"(?s)```yaml\n(.*?)```", DOCS.read_text("utf-8")))
 def test_the_references_blocks_are_read(tmp_path, block):
     around = "" if "app:" in block else "app: {path: /srv}\nframework: opskit\n"
+    around += "" if "hosts" in block else "hosts: [app1]\n"
+    (tmp_path / "ansible").mkdir()
+    (tmp_path / "ansible" / "hosts.ini").write_text("[web]\napp1\n")
     assert read(tmp_path, around + block).name == "prod"
 
 

@@ -1,20 +1,24 @@
 """inventories/<env>.yaml -> model.Environment, or an error that names file and key.
 
-document reads the file, schema checks it (values has what a single value may be), build makes the Environment.
+document reads the file, schema checks it (values has what a single value may be), ansible adds the hosts that
+another inventory names, build makes the Environment.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from opskit import errors, model
-from opskit.inventory import build, document, schema, wording
+from opskit.inventory import ansible, build, document, draft, resolved, schema, wording
 
-__all__ = ["choose", "find_root", "load", "names"]
+__all__ = ["SKETCH", "check_new", "choose", "explain", "find_root", "load", "names", "sketch"]
+
+SKETCH = "what was given"  # what the messages of `sketch` begin with, in the place of a file's name
 
 _FOLDER = "inventories"
 _SUFFIXES = (".yaml", ".yml")
-_START = f"copy {_FOLDER}/prod.example.yaml to {_FOLDER}/prod.yaml and fill it in"
+_START = "`invoke init --env=prod` writes one"
 
 
 def find_root(start: Path) -> Path:
@@ -25,7 +29,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise errors.InventoryError(
         f"no folder named {_FOLDER} in {start} or above it. change to your project's folder, "
-        f"or make one: mkdir {_FOLDER}, and write {_FOLDER}/prod.yaml in it"
+        "or let `invoke init` make one here"
     )
 
 
@@ -76,14 +80,33 @@ def _existing(root: Path, name: str, source: str) -> str:
     known = names(root)
     if not name:
         raise errors.UsageError(f"{source} is empty: an unset variable? {_there_are(known)}")
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise errors.UsageError(
-            f"{wording.shown(name)} is no environment's name: it has letters, digits, `_`, `.` and `-`, "
-            f"and starts with no `.` or `-`. {_there_are(known)}"
-        )
+    _check_name(name, _there_are(known))
     if name not in known:
         raise errors.InventoryError(_no_file(name, known))
     return name
+
+
+def _check_name(name: str, hint: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise errors.UsageError(
+            f"{wording.shown(name)} is no environment's name: it has letters, digits, `_`, `.` and `-`, "
+            f"and starts with no `.` or `-`. {hint}"
+        )
+
+
+def check_new(start: Path, name: str) -> Path:
+    """The folder that an inventory called `name` can be written to: the nearest `inventories/`, else one in `start`.
+
+    Raises UsageError for what is no name, and InventoryError where there is such an inventory already.
+    """
+    folder = next((each / _FOLDER for each in (start, *start.parents) if _is_folder(each / _FOLDER)), start / _FOLDER)
+    _check_name(name, "such as `prod`")
+    if name.endswith(".example"):
+        raise errors.UsageError(f"`{name}` would be an example, and an example is never an environment")
+    for suffix in _SUFFIXES:
+        if os.path.lexists(folder / f"{name}{suffix}"):
+            raise errors.InventoryError(draft.exists(f"{_FOLDER}/{name}{suffix}"))
+    return folder
 
 
 def _there_are(known: tuple[str, ...]) -> str:
@@ -100,14 +123,52 @@ def _no_file(name: str, known: tuple[str, ...]) -> str:
 
 def load(root: Path, name: str, environ: Mapping[str, str]) -> model.Environment:
     """The environment `name`. `environ` fills in `${…}` and says where home is."""
-    root = root.absolute()
-    file = _file(root, _existing(root, name, "the environment's name"))
-    label = f"{_FOLDER}/{file.name}"
-    entry = schema.check(document.read(file, label), label, environ)
-    return build.environment(name, entry, build.Place(root, environ))
+    place = build.Place(root.absolute(), environ)
+    return build.environment(name, _checked(_file(place.root, name), place), place)
+
+
+def sketch(
+    root: Path, host: str, environ: Mapping[str, str], app: Mapping[str, str], ssh: Mapping[str, str]
+) -> model.Environment:
+    """An environment of which hardly more than a host is known: enough to connect. Raises InventoryError."""
+    place = build.Place(root.absolute(), environ)
+    tree = {"app": {"path": ".", **app}, "framework": "omnitenant", "hosts": [host], "ssh": ssh}
+    return build.environment("new", schema.check(tree, SKETCH, environ), place)
+
+
+def explain(root: Path, name: str, environ: Mapping[str, str]) -> list[resolved.Setting]:
+    """Every key of the environment `name`, its value, and where that came from; secrets are hidden."""
+    place = build.Place(root.absolute(), environ)
+    file = _file(place.root, name)
+    entry = _checked(file, place)
+    origin = resolved.Origin(_label(file), document.places(file, _label(file)))
+    return resolved.settings(entry, build.environment(name, entry, place), origin)
+
+
+def _label(file: Path) -> str:
+    return f"{_FOLDER}/{file.name}"
+
+
+def _checked(file: Path, place: build.Place) -> schema.Inventory:
+    label = _label(file)
+    return _with_hosts(schema.check(document.read(file, label), label, place.environ), label, place)
+
+
+def _with_hosts(entry: schema.Inventory, label: str, place: build.Place) -> schema.Inventory:
+    """The inventory with the hosts that another one names, where it leaves them to that. Raises InventoryError."""
+    if not entry.hosts_from.ansible:
+        return entry
+    try:
+        hosts = ansible.hosts(place.path(entry.hosts_from.ansible), entry.hosts_from.group, place.environ)
+        return entry.model_copy(update={"hosts": schema.check_hosts(hosts, ansible.KEYS)})
+    except ValueError as error:
+        raise errors.InventoryError(
+            "\n".join(f"{label}: hosts_from: {line}" for line in str(error).splitlines())
+        ) from None
 
 
 def _file(root: Path, name: str) -> Path:
+    _existing(root, name, "the environment's name")
     first, *others = sorted(file for file in _files(root) if file.name.rpartition(".")[0] == name)
     if others:
         both = wording.listed([first.name, *(other.name for other in others)])

@@ -28,7 +28,7 @@ class Place:
         return str(self.root / text)
 
 
-def environment(name: str, entry: schema.NamedFramework | schema.CustomFramework, place: Place) -> model.Environment:
+def environment(name: str, entry: schema.Inventory, place: Place) -> model.Environment:
     hosts = tuple(_host(key, host, place) for key, host in entry.hosts.items())
     framework, custom = _framework(entry)
     return model.Environment(
@@ -125,7 +125,7 @@ def _ssh(entry: schema.SshEntry, place: Place) -> model.Ssh:
     )
 
 
-def _framework(entry: schema.NamedFramework | schema.CustomFramework) -> tuple[str, model.Custom | None]:
+def _framework(entry: schema.Inventory) -> tuple[str, model.Custom | None]:
     if isinstance(entry, schema.NamedFramework):
         return entry.framework, None
     given = entry.framework

@@ -4,6 +4,8 @@ Messages name lines and never quote them: a line may hold a password.
 """
 
 import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,8 +15,37 @@ from opskit import errors
 from opskit.inventory import wording
 
 Tree = str | list["Tree"] | dict[str, "Tree"]
+Loc = tuple[int | str, ...]
 
 _LARGEST = 1_000_000  # bytes; a thousand hosts are a tenth of that
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands, and whether it is text alone: a short form, where a mapping may stand."""
+
+    line: int
+    text: bool
+
+
+def places(file: Path, label: str) -> dict[Loc, Place]:
+    """{path of a key: where its value stands}, of a file that `read` has read. Raises InventoryError."""
+    try:
+        return dict(_places(_compose(_text(file)), ()))
+    except ValueError as error:
+        raise errors.InventoryError(f"{label}: {error}") from None
+
+
+def _places(node: yaml.Node | None, loc: Loc) -> Iterator[tuple[Loc, Place]]:
+    if node is None:
+        return
+    yield loc, Place(_line(node), isinstance(node, yaml.ScalarNode))
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _places(value, (*loc, _key(key)))
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _places(value, (*loc, number))
 
 
 def read(file: Path, label: str) -> dict[str, Tree]:
@@ -23,6 +54,14 @@ def read(file: Path, label: str) -> dict[str, Tree]:
         return _top(_compose(_text(file)))
     except ValueError as error:
         # from None: the cause may quote the file
+        raise errors.InventoryError(f"{label}: {error}") from None
+
+
+def parse(text: str, label: str) -> dict[str, Tree]:
+    """The mapping that `text` is. Raises InventoryError, which names `label`."""
+    try:
+        return _top(_compose(text))
+    except ValueError as error:
         raise errors.InventoryError(f"{label}: {error}") from None
 
 

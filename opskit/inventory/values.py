@@ -168,7 +168,7 @@ def _as_flag(parse: Callable[[], Parsed]) -> Parsed:
     try:
         return parse()
     except errors.UsageError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(wording.printable(str(error))) from None
 
 
 def truth(value: object) -> bool:
@@ -331,7 +331,12 @@ def webhook(value: str, environ: Mapping[str, str]) -> str:
 
 def is_filled_in(value: str) -> bool:
     """Whether a `${…}` in `value` is taken from the operator's environment."""
-    return any(match["name"] for match in _VARIABLE.finditer(value))
+    return bool(filled_in(value))
+
+
+def filled_in(value: str) -> tuple[str, ...]:
+    """The names of the operator's variables that stand in `value` as `${NAME}`, in order."""
+    return tuple(match["name"] for match in _VARIABLE.finditer(value) if match["name"])
 
 
 def fill_in(value: str, environ: Mapping[str, str]) -> str:
@@ -353,3 +358,24 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if name not in environ:
         raise ValueError(f"`{name}` is not set in your environment. export it, and run this again")
     return environ[name]
+
+
+# ---------------------------------------------------------------- and back
+
+
+Written = str | tuple["Written", ...]
+
+
+def written(value: object) -> Written:
+    """A checked value as an inventory would have it."""
+    if isinstance(value, tuple):
+        return tuple(map(written, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return "none" if math.isinf(value) else durations.exact(value)
+    if isinstance(value, model.Canary):
+        return str(value.count) if value.count else value.patterns
+    if isinstance(value, model.Allowance):
+        return f"{value.number}{'%' if value.percent else ''}"
+    return str(value)

@@ -11,8 +11,13 @@ def shown(value: object) -> str:
     """`value` in backticks on one short line; of a list or a mapping only that it is one."""
     if not isinstance(value, str) or not value:
         return kind(value)
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value[: _LONGEST + 1])
+    line = printable(value[: _LONGEST + 1])
     return f"`{line}`" if len(line) <= _LONGEST else f"`{line[:_LONGEST]}…`"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with no character in it that a terminal would act on."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def kind(value: object) -> str:

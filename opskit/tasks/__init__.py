@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from opskit.tasks import check, demo, history, migrate, steering, tenants
+from opskit.tasks import check, demo, history, init, inventories, migrate, steering, tenants
 
 __all__ = ["namespace"]
 
@@ -28,6 +28,8 @@ namespace = Collection(
     steering.pause,
     steering.continue_,
     steering.stop,
+    inventories.inventory,
+    init.init,
     demo=Collection(demo.add_migration, demo.break_tenant, demo.reset),
 )
 namespace.configure({"opskit": {"env": None}})

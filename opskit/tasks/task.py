@@ -139,9 +139,15 @@ def environment(context: invoke.Context, wanted: str | None) -> model.Environmen
     """The environment that is meant. Raises InventoryError."""
     from opskit import inventory  # noqa: PLC0415 - start-up time
 
-    root = inventory.find_root(Path.cwd())
-    name = inventory.choose(root, wanted, context.config.get("opskit", {}).get("env"))
-    return inventory.load(root, name, os.environ)
+    return inventory.load(*choose(context, wanted), os.environ)
+
+
+def choose(context: invoke.Context, wanted: str | None) -> tuple[Path, str]:
+    """The folder that holds inventories/, and the environment that is meant. Raises InventoryError."""
+    from opskit import inventory  # noqa: PLC0415 - start-up time
+
+    folder = inventory.find_root(Path.cwd())
+    return folder, inventory.choose(folder, wanted, context.config.get("opskit", {}).get("env"))
 
 
 def root() -> Path:

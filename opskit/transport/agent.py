@@ -109,10 +109,10 @@ class Agent:
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
-        said = _last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
+        said = last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
         code = self._line.exit(1.0)
         if code is not None:  # nologin, say, speaks on stdout
-            said = said or _last_words(self._preamble.decode("utf-8", "replace"))
+            said = said or last_words(self._preamble.decode("utf-8", "replace"))
         refusal = self._line.refusal()
         self.close()
         if refusal is not None:
@@ -345,7 +345,7 @@ class _Answer(Lines):
         return b"".join(self._pieces).decode("utf-8", "replace")
 
 
-def _last_words(stderr: str) -> str:
+def last_words(stderr: str) -> str:
     """What a message needs of a stderr: sudo says first what is wrong, everybody else last."""
     sudo = next((line for line in stderr.splitlines() if line.startswith("sudo: ")), "")
     return django.one_line(sudo) if sudo else django.reason(stderr)

@@ -6,7 +6,7 @@ import pytest
 
 from e2e import operator
 
-EXAMPLE = "copy inventories/prod.example.yaml to inventories/prod.yaml and fill it in"
+EXAMPLE = "`invoke init --env=prod` writes one"
 
 
 def refuses(desk, what: str, hint: str = "", *argv: str, **run) -> None:
@@ -25,7 +25,7 @@ def test_a_folder_without_inventories_is_told_how_to_get_one(desk):
     refuses(
         desk,
         f"no folder named inventories in {desk.folder} or above it. change to your project's folder, "
-        "or make one: mkdir inventories, and write inventories/prod.yaml in it",
+        "or let `invoke init` make one here",
     )
 
 

@@ -22,6 +22,8 @@ namespace.add_task(greet)
 TASKS = [
     "check",
     "continue",
+    "init",
+    "inventory",
     "migrate-all",
     "migrate-tenant",
     "pause",
