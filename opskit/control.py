@@ -41,6 +41,8 @@ def say(folder: Path, said: Said) -> None:
             json.dump({"word": said.word, "by": said.by, "why": said.why}, file)
         fresh.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise errors.JournalError(f"{path} can't be written: {error.strerror}") from error
 
 
@@ -49,7 +51,7 @@ def heard(folder: Path) -> Said:
     try:
         content = json.loads((folder / _FILE).read_bytes())
         return Said(str(content["word"]), str(content["by"]), str(content["why"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return NOTHING
 
 

@@ -238,7 +238,8 @@ def going_on(folder: Path) -> bool:
 def _prune(base: Path) -> None:
     """Keep the newest runs; a folder that can't be removed is not worth stopping for."""
     for folder in sorted(_folders(base))[: -(KEPT - 1)]:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not going_on(folder):  # an old run, resumed, or paused for days
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _runs(root: Path) -> Path:
@@ -319,8 +320,8 @@ def environment_of(run_id: str) -> str:
     return run_id.partition("-")[2]
 
 
-def find(root: Path, run_id: str | None) -> Path:
-    """The folder of a run, the newest where none is named. Raises UsageError."""
+def find(root: Path, run_id: str | None, flag: str = "run") -> Path:
+    """The folder of a run, the newest where none is named. Raises UsageError, naming the flag."""
     folders = history(root)
     if not folders:
         raise errors.UsageError("there are no runs yet. `invoke migrate-all` makes the first.")
@@ -331,7 +332,7 @@ def find(root: Path, run_id: str | None) -> Path:
     ]
     if len(matching) != 1:
         why = "names more than one run" if matching else "names no run"
-        raise errors.UsageError(f"--run=`{run_id}` {why}. `invoke runs` lists them.")
+        raise errors.UsageError(f"--{flag}=`{run_id}` {why}. `invoke runs` lists them.")
     return matching[0]
 
 

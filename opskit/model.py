@@ -430,6 +430,7 @@ class RunStarted:
     app_label: str = ""  # where only this app was to be migrated
     migration_name: str = ""  # and to where
     rollout: Controls = Controls()
+    timeout: float | None = 3600.0  # of one tenant's command; None is no limit
 
 
 @dataclass(frozen=True)

@@ -130,17 +130,21 @@ class ScriptedFleet:
         """What PostgreSQL would show of a tenant's connection; the run is called `run`."""
         return f"opskit/run/{tenant}"[:63]
 
-    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> bool:
+    def recall(
+        self, record: Mapping[str, Any], patterns: Sequence[re.Pattern[str]], hear: lines.Hear
+    ) -> model.Reply | None:
         """What a record's command printed when nobody heard it is the `out` of the script's `recall <label>`.
 
-        It worked unless that answer has another exit than 0.
+        It can't be read where that answer has another exit than 0.
         """
         self.recalled.append(record)
+        output = lines.Lines(patterns, hear)
         answer = self._script.get(f"recall {record.get('label', '?')}")
-        if not isinstance(answer, model.Reply):
-            return True
-        _print(lines.Lines((), hear), answer.out)
-        return answer.exit == 0
+        if isinstance(answer, model.Reply):
+            _print(output, answer.out)
+            if answer.exit != 0:
+                return None
+        return model.Reply(exit=record.get("exit"), marks=output.marks, tail=output.tail)
 
     def forget(self, record: Mapping[str, Any]) -> None:
         self.forgotten.append(record)

@@ -124,9 +124,12 @@ def test_what_a_cut_off_run_printed_is_recalled():
     script = {"recall acme": model.Reply(exit=0, out="one\npassword=hunter2\n"), "recall lost": model.Reply(exit=None)}
     fleet = testing.ScriptedFleet(script)
     left = [{"label": "acme", "path": "r1"}, {"label": "zeta", "path": "r2"}, {"label": "lost", "path": "r3"}]
-    worked = [fleet.recall(record, lambda text, _: heard.append(text)) for record in left]
+    pattern = re.compile("^one")
+    left[0]["exit"] = 3
+    replies = [fleet.recall(record, (pattern,), lambda text, _: heard.append(text)) for record in left]
     assert ("one\npassword=[REDACTED]\n", left) == ("".join(heard), fleet.recalled)
-    assert [True, True, False] == worked
+    acme = model.Reply(exit=3, marks=("one",), tail="one\npassword=[REDACTED]\n")
+    assert [acme, model.Reply(exit=None), None] == replies
 
 
 def test_without_the_lock_it_may_only_ask():

@@ -37,7 +37,7 @@ def look(folder: Path, now: datetime) -> Now:
     run = journal.load(folder)
     started = run.started
     ids = [tenant.id for plan in run.plans for batch in plan.batches for tenant in batch.tenants]
-    ended = [name for name in dict.fromkeys(ids) if name in run.outcomes and name not in run.at_work]
+    ended = [name for name in dict.fromkeys(ids) if name not in run.ahead and name in run.outcomes]
     at_work = next(iter(run.at_work.values()), None)
     seconds = (now - at_work.at).total_seconds() if at_work else None
     expected = {name: usual for plan in run.plans for name, usual in plan.expected.items()}
@@ -64,7 +64,7 @@ def _state(run: runs.Run, said: control.Said) -> str:
         return "pausing" if run.at_work else said.reason
     if run.at_work:
         return "migrating"
-    return "waiting" if run.plans else "asking"
+    return "waiting" if run.ahead else "asking"
 
 
 def _left(run: runs.Run, ended: list[str], seconds: float) -> float | None:

@@ -34,9 +34,21 @@ def _all(plan: model.Plan) -> list[model.Tenant]:
     return [*plan.current, *(tenant for batch in plan.batches for tenant in batch.tenants)]
 
 
-def before(run: runs.Run) -> dict[str, tuple[str, ...] | None]:
-    """{tenant_id: what was pending} when the run first looked: what it applied is held against that."""
-    return {name: pending for plan in reversed(run.plans) for name, pending in plan.pending.items()}
+def before(run: runs.Run, code: Mapping[str, str]) -> dict[str, tuple[str, ...] | None]:
+    """{tenant_id: all that was pending when the run looked}: what it applied is held against that.
+
+    Who was refused could not be asked. `code` is {migration: digest} of the code as it is now: what is not in it any
+    more was not applied. Where it is empty, nobody can say.
+    """
+    found: dict[str, tuple[str, ...] | None] = {}
+    for plan in run.plans:
+        for name, pending in plan.pending.items():
+            if pending is None or name in plan.refused:
+                found.setdefault(name, None)
+                continue
+            known = found.get(name) or ()
+            found[name] = (*known, *(each for each in pending if each not in known and (not code or each in code)))
+    return found
 
 
 def still_open(outcome: model.Outcome, host: str, serving: str) -> str:
@@ -76,7 +88,9 @@ def added(plans: list[model.Plan], states: Mapping[str, model.TenantState], name
     """Migrations that are pending now for one of the tenants in `names`, and were not: `app.name (new)`, sorted."""
     found: set[str] = set()
     for name in names:
-        known = [plan.pending[name] for plan in plans if plan.pending.get(name) is not None]
+        known = [
+            plan.pending[name] for plan in plans if plan.pending.get(name) is not None and name not in plan.refused
+        ]
         if known and name in states:
             was = {migration for pending in known for migration in pending or ()}
             found.update(set(states[name].pending) - was)

@@ -21,6 +21,7 @@ class Run:
     plans: list[model.Plan] = field(default_factory=list)
     outcomes: dict[str, model.Outcome] = field(default_factory=dict)  # in the order they came to be
     at_work: dict[str, model.TenantStarted] = field(default_factory=dict)
+    ahead: set[str] = field(default_factory=set)  # planned tenants whose command has not ended
     notices: list[str] = field(default_factory=list)
     finished: model.RunFinished | None = None
 
@@ -29,21 +30,31 @@ class Run:
             case model.RunStarted():
                 self.started = event
             case model.RunResumed():
-                self.finished = None
+                self._resume()
             case model.PlanMade(_, plan):
                 self._take_plan(plan)
             case model.TenantStarted(_, tenant):
                 self.at_work[tenant] = event
+                self.ahead.add(tenant)
             case model.TenantFinished(_, outcome) | model.TenantVerified(_, outcome):
                 self.at_work.pop(outcome.tenant, None)
+                self.ahead.discard(outcome.tenant)
                 self.outcomes[outcome.tenant] = outcome
             case model.Notice(_, text):
                 self.notices.append(text)
             case model.RunFinished():
                 self.finished = event
 
+    def _resume(self) -> None:
+        """Who was at work when the run ended is not at work for this part of it."""
+        self.finished = None
+        self.outcomes.update((name, _lost(started)) for name, started in self.at_work.items())
+        self.at_work.clear()
+        self.ahead.clear()
+
     def _take_plan(self, plan: model.Plan) -> None:
         self.plans.append(plan)
+        self.ahead.update(tenant.id for batch in plan.batches for tenant in batch.tenants)
         for tenant in plan.current:
             self.outcomes[tenant.id] = model.Outcome(tenant.id, _CURRENT, verified=True)
         for name, why in plan.refused.items():
@@ -51,15 +62,7 @@ class Run:
 
     def settled(self) -> tuple[model.Outcome, ...]:
         """An outcome for every tenant of the plans: those never reached are skipped, those at work are unknown."""
-        found = dict(self.outcomes)
-        for name, started in self.at_work.items():
-            found[name] = model.Outcome(
-                name,
-                model.Status.UNKNOWN,
-                error="the run ended while it was at work: it may still be running on the host",
-                attempt=started.attempt,
-                host=started.host,
-            )
+        found = self.outcomes | {name: _lost(started) for name, started in self.at_work.items()}
         for plan in self.plans:
             for batch in plan.batches:
                 for tenant in batch.tenants:
@@ -79,6 +82,16 @@ class Run:
         if model.Status.UNKNOWN in statuses:
             return 6
         return 5 if statuses & set(_BAD) else 0
+
+
+def _lost(started: model.TenantStarted) -> model.Outcome:
+    return model.Outcome(
+        started.tenant,
+        model.Status.UNKNOWN,
+        error="the run ended while it was at work: it may still be running on the host",
+        attempt=started.attempt,
+        host=started.host,
+    )
 
 
 def fold(events: Iterable[model.Event]) -> Run:

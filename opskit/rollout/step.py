@@ -108,7 +108,9 @@ def gated(progress: Progress, answer: model.GateAnswered) -> Progress:
 
 
 def _exit(code: int | None) -> str:
-    return "" if code is None else f" (exit {code}; it may say 0, 1 or 2)"
+    if code is None:
+        return ""
+    return f" (it was ended by signal {-code})" if code < 0 else f" (exit {code}; it may say 0, 1 or 2)"
 
 
 def looked(progress: Progress, outcomes: Iterable[model.Outcome]) -> Progress:

@@ -54,8 +54,9 @@ def _held_against(
 
 def still_at_work(outcome: model.Outcome) -> model.Outcome:
     """The outcome of a tenant whose connection is still at work in the database, whatever became of its command."""
-    why = f"{outcome.error}; its connection is still at work in PostgreSQL, and may yet commit"
-    return replace(outcome, status=model.Status.UNKNOWN, error=why)
+    why = "its connection is still at work in PostgreSQL, and may yet commit"
+    said = outcome.error.removesuffix(why).removesuffix("; ")  # a run that is resumed may find it so again
+    return replace(outcome, status=model.Status.UNKNOWN, error=f"{said}; {why}" if said else why)
 
 
 def _evidence(after: model.TenantState) -> str:

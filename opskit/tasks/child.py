@@ -8,11 +8,22 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, NamedTuple
 
 from opskit import durations
 
 _KEPT = 256 * 1024  # bytes of the output that are read: its end
+
+
+class Ended(NamedTuple):
+    """How a command ended: what it printed (the end of it), why it failed ("" where it did not), its exit code.
+
+    The code is None where it was not started, or had to be ended.
+    """
+
+    output: str
+    why: str
+    code: int | None
 
 
 def run(
@@ -22,8 +33,8 @@ def run(
     folder: str,
     timeout: float | None,
     grace: float = 5.0,
-) -> tuple[str, str]:
-    """Run a command with `text` on its stdin: what it printed (the end of it), and why it failed, "" where it did not.
+) -> Ended:
+    """Run a command with `text` on its stdin.
 
     It has a session of its own, so that Ctrl-C does not reach it. Who leaves while it runs (KeyboardInterrupt), or
     after `timeout` seconds, ends it and all of its process group: SIGTERM, `grace` seconds later SIGKILL. Both
@@ -41,11 +52,11 @@ def run(
                 cwd=folder,
                 start_new_session=True,
             )
-            why = _watched(process, timeout, grace)
-            return _end_of(printed), why
+            code, why = _watched(process, timeout, grace)
+            return Ended(_end_of(printed), why, code)
     except (OSError, ValueError) as error:  # ValueError: a NUL in a tenant's id, which no environment can hold
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return "", f"it could not be started: {reason.lower()}"
+        return Ended("", f"it could not be started: {reason.lower()}", None)
 
 
 def _given(text: str) -> IO[bytes]:
@@ -61,18 +72,18 @@ def _given(text: str) -> IO[bytes]:
     return file
 
 
-def _watched(process: subprocess.Popen[bytes], timeout: float | None, grace: float) -> str:
+def _watched(process: subprocess.Popen[bytes], timeout: float | None, grace: float) -> tuple[int | None, str]:
     try:
         code = process.wait(timeout)
     except subprocess.TimeoutExpired:
         ended = "its processes were ended" if _finish(process, grace) else "its processes could not be ended"
-        return f"it timed out after {durations.show(timeout or 0.0)}: {ended}"
+        return None, f"it timed out after {durations.show(timeout or 0.0)}: {ended}"
     except BaseException:
         _finish(process, grace)
         raise
     if code < 0:
-        return f"it was ended by signal {-code}"
-    return f"it exited {code}" if code else ""
+        return code, f"it was ended by signal {-code}"
+    return code, f"it exited {code}" if code else ""
 
 
 def _finish(process: subprocess.Popen[bytes], grace: float) -> bool:

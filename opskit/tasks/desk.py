@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from opskit import control
 from opskit.rollout import step
 from opskit.tasks import interrupts
+
+_LINE = 4096  # bytes: a terminal gives a line at a time, and none is longer
 
 
 class Desk:
@@ -22,7 +25,6 @@ class Desk:
         self._operator = operator
         self._last = control.NOTHING
         self.say: Callable[[str], None] = lambda _: None
-        control.clear(folder)  # what was said before the run was resumed
 
     def word(self) -> step.Word:
         """What the operator wants by now."""
@@ -31,6 +33,8 @@ class Desk:
         if self._last.word == control.PAUSE:
             self._hear_this_terminal()
         said = control.heard(self._folder)
+        if said == control.NOTHING:
+            said = self._last  # somebody broke the file: a pause is not over for that
         if said != self._last:
             self._last = said
             self._tell(said)
@@ -62,13 +66,24 @@ class Desk:
         """Enter goes on; anything typed before it, or the end of the input, ends the run."""
         if not _typing() or not select.select([sys.stdin], [], [], 0)[0]:
             return
-        line = sys.stdin.readline()
-        word = control.CONTINUE if line.endswith("\n") and line.strip() in ("", "continue") else control.STOP
+        try:
+            typed = os.read(sys.stdin.fileno(), _LINE)
+        except OSError:  # the terminal is gone
+            typed = b""
+        word = control.CONTINUE if typed.endswith(b"\n") and typed.strip() in (b"", b"continue") else control.STOP
         control.say(self._folder, control.Said(word, self._operator))
 
 
 def _typing() -> bool:
-    return bool(sys.stdin) and sys.stdin.isatty()
+    """Whether somebody types to us.
+
+    Of a run in the background (`&`) the shell has the terminal: touching it from there would stop the process
+    (SIGTTIN, SIGTTOU), and with it the run.
+    """
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (AttributeError, OSError, ValueError):  # closed, or no terminal of ours
+        return False
 
 
 def _forget_typed() -> None:

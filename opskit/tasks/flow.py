@@ -9,17 +9,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from opskit import __version__, errors, frameworks, journal, model, redaction
+from opskit import __version__, control, errors, frameworks, journal, model, redaction
 from opskit.frameworks import django
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, step, verify
 from opskit.tasks import desk, gate, hooks, interrupts, project, resuming, wiring
-from opskit.tasks.task import complain, show_summary
+from opskit.tasks.task import as_called, complain, show_summary
 from opskit.transport import fleet
 
+Gated = TypeVar("Gated", model.Controls, model.Plan)
 _NOT_ALL = 5  # the exit code of a run that could not go on
 
 
@@ -54,6 +55,8 @@ def _migrate(
         hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
         with contextlib.closing(fleet.Fleet(reached, hold, notice=complain)) as hosts:
             hosts.open()
+            if again:
+                control.clear(again.folder)  # what was said to the part of the run that is over
             record = wiring.Record(
                 Path(reached.root),
                 run_id,
@@ -62,6 +65,8 @@ def _migrate(
                 resumed=again.folder if again else None,
             )
             with contextlib.closing(record):
+                if again:  # what the journal says now that nobody else writes it
+                    options = replace(options, resume=replace(again, run=record.run))
                 asked = project.Project(reached, frameworks.get(reached), hosts)
                 watch = desk.Desk(record.folder, interrupted, reached.name, wiring.operator())
                 around = hooks.Hooks(reached, record, watch, interrupted, clock, told)
@@ -127,8 +132,21 @@ class _Rollout:
         self._tell(self._resumed() if self.options.resume else self._started())
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
-            if hosts.recall(left, functools.partial(self._hear, str(left.get("label", "?")))):
-                hosts.forget(left)
+            name = str(left.get("label", "?"))
+            reply = hosts.recall(left, self.asked.framework.marks, functools.partial(self._hear, name))
+            if reply is None:
+                continue
+            if left.get("run") == self.record.journal.run_id and reply.exit is not None:
+                self._heard_late(name, reply)
+            hosts.forget(left)
+
+    def _heard_late(self, name: str, reply: model.Reply) -> None:
+        """A tenant that this run lost sight of ended, and its host wrote down how."""
+        lost = self.record.run.outcomes.get(name)
+        if lost is None or lost.status is not model.Status.UNKNOWN:
+            return
+        outcome = self._judge(model.Tenant(name), reply)
+        self.record.emit(model.TenantFinished(self.clock.now(), replace(outcome, attempt=lost.attempt)))
 
     def _started(self) -> model.RunStarted:
         environment, ready = self.asked.environment, self.asked.fleet.ready
@@ -145,7 +163,8 @@ class _Rollout:
             revision=ready.revision,
             app_label=self.options.app_label,
             migration_name=self.options.migration_name,
-            rollout=environment.rollout,
+            rollout=_kept(environment.rollout),
+            timeout=environment.timeout,
         )
 
     def _resumed(self) -> model.RunResumed:
@@ -165,7 +184,7 @@ class _Rollout:
         self.record.emit(model.Output(tenant, text, partial))
 
     def notice(self, text: str) -> None:
-        self.record.emit(model.Notice(self.clock.now(), text))
+        self.record.emit(model.Notice(self.clock.now(), as_called(text)))
 
     def _steps(self) -> str:
         survey = self.asked.survey(self._doubtful())
@@ -219,7 +238,8 @@ class _Rollout:
         if pending == () or (pending is None and not self.options.shared):
             return False
         if not self.options.shared:
-            raise project.shared_refusal(self.asked.environment, pending or ())
+            again = f" --resume={self.record.folder.name}" if self.options.resume else ""
+            raise project.shared_refusal(self.asked.environment, pending or (), again)
         self._confirm("migrate the shared database and the tenants of")
         self._drive(plan.make_shared_plan(pending))
         outcome = self.record.run.outcomes.get(model.SHARED.id)
@@ -262,7 +282,7 @@ class _Rollout:
 
     def _drive(self, made: model.Plan) -> str:
         self.around.begin(made)
-        self._tell(model.PlanMade(self.clock.now(), made))
+        self._tell(model.PlanMade(self.clock.now(), _kept(made)))
         self.interrupted.patient = self.interrupted.began = True
         try:
             watched = drive.Desk(
@@ -286,7 +306,8 @@ class _Rollout:
         survey = self.asked.survey()
         if survey is None:
             return []
-        found = [self._held_against(self.record.run.outcomes[tenant.id], survey) for tenant in tenants]
+        outcomes = self.record.run.outcomes
+        found = self._held_against([outcomes[tenant.id] for tenant in tenants], survey)
         for stands in found:
             self._tell(model.TenantVerified(self.clock.now(), stands))
         return found
@@ -312,8 +333,11 @@ class _Rollout:
             framework.marks,
             functools.partial(self._hear, tenant.id),
         )
-        judge = django.judge if tenant == model.SHARED else framework.judge
-        return replace(judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt, host=hosts.host)
+        return replace(self._judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt)
+
+    def _judge(self, tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
+        judge = django.judge if tenant.id == model.SHARED.id else self.asked.framework.judge
+        return replace(judge(tenant, reply), host=self.asked.fleet.host)
 
     def _command(self, tenant: model.Tenant) -> model.Command:
         if tenant != model.SHARED:
@@ -342,21 +366,24 @@ class _Rollout:
         attempted = [outcomes[name] for name in self.record.started if name in outcomes and name != model.SHARED.id]
         survey = self._ask_again(attempted)
         self.interrupted.over = True
-        for outcome in attempted:
-            stands = self._held_against(outcome, survey)
+        for stands in self._held_against(attempted, survey):
             with contextlib.suppress(errors.JournalError):  # said once already; what is known must still be shown
                 self.record.emit(model.TenantVerified(self.clock.now(), stands))
         appeared = tuple(name for name in survey.tenants if name not in self.listed) if survey and self.listed else ()
         if appeared:
             self._late_notice(f"{plural(len(appeared), 'tenant')} appeared meanwhile: {some(appeared)}")
 
-    def _held_against(self, outcome: model.Outcome, survey: model.Survey | None) -> model.Outcome:
-        """What stands of an outcome, after the databases were asked."""
-        after = survey.tenants.get(outcome.tenant) if survey else None
-        before = resume.before(self.record.run).get(outcome.tenant)
-        stands = verify.verify(outcome, before, after, self.options.app_label, self.options.migration_name)
-        busy = survey is not None and self.asked.fleet.application_name(outcome.tenant) in survey.busy
-        return verify.still_at_work(stands) if busy else stands
+    def _held_against(self, outcomes: list[model.Outcome], survey: model.Survey | None) -> list[model.Outcome]:
+        """What stands of outcomes, after the databases were asked."""
+        before = resume.before(self.record.run, survey.code if survey else {})
+        found = []
+        for outcome in outcomes:
+            after = survey.tenants.get(outcome.tenant) if survey else None
+            was = before.get(outcome.tenant)
+            stands = verify.verify(outcome, was, after, self.options.app_label, self.options.migration_name)
+            busy = survey is not None and self.asked.fleet.application_name(outcome.tenant) in survey.busy
+            found.append(verify.still_at_work(stands) if busy else stands)
+        return found
 
     def _late_notice(self, text: str) -> None:
         with contextlib.suppress(errors.JournalError):
@@ -373,6 +400,11 @@ class _Rollout:
         except errors.OpskitError as error:
             self._late_notice(f"the databases could not be asked what is pending now: {error}")
             return None
+
+
+def _kept(how: Gated) -> Gated:
+    """As it is written down: without the secrets that a gate may hold."""
+    return replace(how, gate=redaction.redact(how.gate))
 
 
 def _typed() -> tuple[str, ...]:

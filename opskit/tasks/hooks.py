@@ -216,7 +216,7 @@ class Hooks:
         self._emit(model.Said(self.clock.now(), name, "started", tenant, quiet=bool(tenant)))
         began = self.clock.monotonic()
         environ = {**os.environ, **_variables(document)}
-        output, why = child.run(argv, json.dumps(document), environ, self.environment.root, hooks.timeout)
+        output, why, _ = child.run(argv, json.dumps(document), environ, self.environment.root, hooks.timeout)
         took = durations.show(self.clock.monotonic() - began)
         shown = _without(redaction.redact(output), hooks.secrets)
         end = f"ended after {took}{f': {why}' if why else ''}"

@@ -8,7 +8,7 @@ from typing import Any
 import invoke
 
 from opskit import errors, model
-from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, patterns, task
+from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, patterns, root, task
 
 _COMMON = {
     "env": ENV,
@@ -97,7 +97,10 @@ def migrate_all(
     chosen = environment(context, env if env is not None else _of_the_run(resume))
     if resume:
         options = resuming.options(options, chosen, "" if resume is True else resume, changed_code=changed_code)
+        limits = resuming.limits(options) | limits
     chosen = replace(chosen, rollout=replace(resuming.controls(options, chosen), **how), **limits)
+    if resume:
+        resuming.refuse_hidden(chosen.rollout)
     pacing.someone_to_ask(chosen.rollout)
     if plan or context.config.run.dry:
         return planning.show_plan(chosen, options)
@@ -160,8 +163,12 @@ def _resumable(options: Any, resume: Any, *, changed_code: bool) -> None:
 
 
 def _of_the_run(resume: Any) -> str | None:
-    """The environment that a run-id names, where it is a whole one."""
-    return (str(resume).partition("-")[2] or None) if resume and resume is not True else None
+    """The environment of the run that is named. Raises UsageError."""
+    if not resume or resume is True:
+        return None
+    from opskit.tasks import resuming  # noqa: PLC0415 - start-up time
+
+    return resuming.environment_of(root(), str(resume))
 
 
 def _common(yes: bool, format_: str, log_file: str | None, verbose: bool) -> dict[str, Any]:

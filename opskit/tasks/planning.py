@@ -60,7 +60,14 @@ def _chosen(
     if not options.resume:
         return project.select(listed, options)
     resuming.refuse_changes(options, survey)
-    return resuming.left(options, listed, survey, hosts.host, hosts.application_name).tenants
+    left = resuming.left(options, listed, survey, hosts.host, hosts.application_name)
+    for text in left.notices:
+        complain(text)
+    lost = {each.tenant for each in options.resume.run.settled() if each.status is model.Status.UNKNOWN}
+    open_ = [tenant.id for tenant in left.tenants if tenant.id in lost]
+    if open_:
+        complain(f"they start only once their host's lock proves that their commands are over: {some(open_)}")
+    return left.tenants
 
 
 def _plan_json(environment: model.Environment, made: model.Plan, shared: tuple[str, ...]) -> str:

@@ -103,10 +103,11 @@ def _near(wanted: str, tenants: tuple[model.Tenant, ...]) -> list[str]:
     return difflib.get_close_matches(wanted, ids, n=3)
 
 
-def shared_refusal(environment: model.Environment, pending: tuple[str, ...]) -> errors.SharedPending:
+def shared_refusal(environment: model.Environment, pending: tuple[str, ...], again: str = "") -> errors.SharedPending:
+    """`again` is the flag that resumes a run, where one goes on."""
     return errors.SharedPending(
         f"the shared database of `{environment.name}` has {plural(len(pending), 'pending migration')}: {some(pending)}",
-        hint=f"`invoke migrate-all --env={environment.name} --shared` migrates it first.",
+        hint=f"`invoke migrate-all --env={environment.name}{again} --shared` migrates it first.",
     )
 
 

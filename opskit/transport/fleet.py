@@ -178,13 +178,25 @@ class Fleet:
         shown = "".join(letter if " " < letter <= "~" else "?" for letter in tenant)
         return f"opskit/{self._run}/{shown}"[:63]
 
-    def recall(self, record: Mapping[str, Any], hear: lines.Hear) -> bool:
-        """Hear all that the command of a record printed, when nobody was there to hear it. Whether that worked."""
+    def recall(
+        self, record: Mapping[str, Any], patterns: Sequence[re.Pattern[str]], hear: lines.Hear
+    ) -> model.Reply | None:
+        """How the command of a record ended, and all that it printed, when nobody was there to hear it.
+
+        None where what it printed can't be read. `exit` is None where its end is not recorded.
+        """
+        output = lines.Lines(patterns, hear)
         for path in record.get("outputs", [])[:1]:
             request = {"source": _CAT, "args": [path], "timeout": _RECALL, "reads": True}
-            if self._alive().run(request, lines.Lines((), hear)).exit != 0:
-                return False
-        return True
+            if self._alive().run(request, output).exit != 0:
+                return None
+        return model.Reply(
+            exit=record.get("exit"),
+            marks=output.marks,
+            tail=output.tail or str(record.get("tail", "")),
+            seconds=max(0.0, record.get("ended", 0.0) - record.get("started", 0.0)),
+            timed_out=bool(record.get("timed_out")),
+        )
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """What an earlier run left behind has been read and written down."""

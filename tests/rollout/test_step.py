@@ -329,8 +329,8 @@ def test_a_gate_that_says_wait_is_asked_again_after_ten_seconds():
         (1, "", "the gate said stop"),
         (1, "lag 40 s", "the gate said stop: lag 40 s"),
         (127, "sh: 1: check-lag: not found", "the gate could not be asked (exit 127; it may say 0, 1 or 2): sh: 1: "),
-        (-9, "", "the gate could not be asked (exit -9; it may say 0, 1 or 2)"),
-        (None, "it did not answer in 60 s", "the gate could not be asked: it did not answer in 60 s"),
+        (-9, "", "the gate could not be asked (it was ended by signal 9)"),
+        (None, "it timed out after 60.0 s", "the gate could not be asked: it timed out after 60.0 s"),
     ],
 )
 def test_every_other_answer_of_the_gate_ends_the_run(code, said, why):

@@ -1,0 +1,518 @@
+"""`--resume`: a run goes on where it stopped, with those that are not home, and nothing runs twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from e2e import operator
+from e2e.test_interrupt import _lock_is_free as lock_is_free
+from opskit.demo import data
+
+ASKABLE = {**operator.FRAMEWORK, "pending": ["pending"]}
+BREAKS = "if tenant == 'globex' and not (here / 'mended').exists():\n    raise RuntimeError('column exists')\n"
+BROKEN = BREAKS + operator.MIGRATE
+ALL = dict.fromkeys(operator.TENANTS, "migrated")
+
+
+def statuses(result: operator.Result) -> dict[str, str]:
+    return {each["tenant_id"]: each["status"] for each in json.loads(result.out)["outcomes"]}
+
+
+def errors(result: operator.Result) -> dict[str, str]:
+    return {each["tenant_id"]: each["error"] for each in json.loads(result.out)["outcomes"]}
+
+
+def resume(desk, *more: str) -> operator.Result:
+    return desk.run("migrate-all", "--resume", "--format=json", *more)
+
+
+def record(desk) -> dict:
+    (found,) = (desk.folder / "state").glob("*.json")
+    return json.loads(found.read_text())
+
+
+def killed(desk, *argv: str, also_on_the_host: bool = False) -> None:
+    """A run whose controller is killed while its first tenant is at work, which comes to its end, or does not."""
+    with desk.held("migrate-all", *argv) as running:
+        operator.until(lambda: "pid" in record(desk), "a process in the record", running)
+        child = record(desk)["pid"]
+        agent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+        running.process.kill()
+        running.end()
+        if also_on_the_host:
+            for process in (agent, child):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+    operator.until(lambda: lock_is_free(desk.folder / "state"), "an end of what ran on the host")
+
+
+@pytest.fixture(params=["pending", "nobody can say"])
+def either(desk, request):
+    """A framework that can be asked what is pending, and one that can't."""
+    desk.inventory(framework=ASKABLE if request.param == "pending" else operator.FRAMEWORK)
+    return desk
+
+
+# ---------------------------------------------------------------- after what
+
+
+def test_after_ctrl_c_those_that_were_left_run_in_the_same_journal(either):
+    with either.held("migrate-all", "--stagger=0") as running:
+        running.press_ctrl_c()
+        running.says("interrupted: finishing")
+        either.let_go()
+        assert running.end().code == 130
+
+    result = resume(either)
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert either.asked == list(operator.TENANTS)
+    (folder,) = either.runs
+    assert [each["event"] for each in either.journal()].count("RunResumed") == 1
+    assert [each["seq"] for each in either.journal()] == list(range(1, len(either.journal()) + 1))
+    assert json.loads(result.out)["run_id"] == folder.name
+    assert "the run goes on" in either.log()
+
+
+def test_after_stop(desk):
+    with desk.held("migrate-all") as running:
+        desk.run("stop")
+        desk.let_go()
+        assert running.end().code == 5
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result), desk.asked) == (0, ALL, list(operator.TENANTS))
+
+
+def test_a_tenant_that_came_home_unseen_is_believed_by_its_hosts_record_and_not_started_again(either):
+    killed(either)
+    assert either.migrated == ["acme"]
+
+    result = resume(either)
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert either.asked == list(operator.TENANTS)
+    (acme,) = [each for each in json.loads(result.out)["outcomes"] if each["tenant_id"] == "acme"]
+    assert (acme["attempt"], acme["host"]) == (1, "local")
+    assert "`acme`: that command ended with exit 0" in either.log()
+    assert list((either.folder / "state").glob("*.json")) == []
+
+
+def test_a_tenant_that_failed_unseen_is_tried_again(either):
+    either.project()
+    with either.running("migrate-all") as running:
+        running.end()
+    (either.folder / ".opskit").rename(either.folder / "before")
+    for name in ("asked", "migrated"):
+        (either.app / name).unlink()
+    holds = operator.HELD + BREAKS.replace("globex", "acme") + operator.MIGRATE
+    either.project(migrate=holds)
+    with either.running("migrate-all") as running:
+        operator.until((either.app / "begun").exists, "a beginning", running)
+        running.process.kill()
+        running.end()
+    either.let_go()
+    operator.until(lambda: lock_is_free(either.folder / "state"), "an end of what ran on the host")
+    (either.app / "mended").touch()
+
+    result = resume(either)
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert either.asked == ["acme", *operator.TENANTS]
+    assert either.migrated == list(operator.TENANTS)
+
+
+def test_a_tenant_whose_end_nobody_wrote_down_runs_again_once_the_database_says_what_is_pending(desk):
+    desk.inventory(framework=ASKABLE)
+    killed(desk, also_on_the_host=True)
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert desk.asked == ["acme", *operator.TENANTS]
+    assert desk.migrated == list(operator.TENANTS)
+    assert "acme: failed: its command is over, with 1 migration still pending" in result.err
+
+
+def test_where_nobody_can_say_what_is_pending_it_stays_unknown_and_is_not_started(desk):
+    killed(desk, also_on_the_host=True)
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (6, {**ALL, "acme": "unknown"})
+    assert desk.asked == list(operator.TENANTS)
+    assert errors(result)["acme"] == (
+        "its command is over, and nobody knows how it ended: this framework can't be asked what is pending"
+    )
+    assert "`invoke migrate-tenant --env=prod --tenant-id=…` tries one" in result.err
+    desk.run("migrate-tenant", "--tenant-id=acme")
+    operator.refuses(
+        resume(desk),
+        2,
+        "--resume: no run of `prod` left a tenant behind",
+        "`invoke migrate-all --env=prod` starts one.",
+    )
+
+
+def test_a_tenant_that_the_answer_does_not_mention_stays_unknown(desk):
+    desk.inventory(framework=ASKABLE)
+    killed(desk, also_on_the_host=True)
+    manage = desk.app / "manage.py"
+    asks = 'else ["members.0001_initial"] for name in '
+    manage.write_text(manage.read_text().replace(f"{asks}('acme', ", f"{asks}("))
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (6, {**ALL, "acme": "unknown"})
+    assert errors(result)["acme"].endswith(": asking what is pending did not mention it")
+
+
+def test_while_it_is_still_at_work_on_the_host_nothing_is_started(desk):
+    with desk.held("migrate-all") as running:
+        running.process.kill()
+        running.end()
+        result = resume(desk)
+        assert (result.code, result.out, desk.asked) == (4, "", ["acme"])
+        assert result.message.startswith("another run holds `prod`: ")
+        assert " nothing more was migrated. " in result.message
+
+
+def test_a_failure_that_was_mended_and_those_behind_it(desk):
+    desk.project(migrate=BROKEN)
+    first = desk.run("migrate-all", "--fail-fast", "--stagger=1")
+    assert (first.code, desk.asked) == (5, ["acme", "globex"])
+    again = resume(desk)
+    assert (again.code, desk.asked[2:]) == (5, ["globex"])
+    (desk.app / "mended").touch()
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert desk.asked == ["acme", "globex", "globex", "globex", "initech"]
+    assert len(desk.runs) == 1
+    assert [each["event"] for each in desk.journal()].count("RunResumed") == 2
+    assert "waiting 1.0 s before initech" in result.err
+
+
+def test_a_failure_that_somebody_else_mended_needs_no_command(desk):
+    desk.inventory(framework=ASKABLE)
+    desk.project(migrate=BROKEN)
+    assert desk.run("migrate-all", "--fail-fast").code == 5
+    (desk.app / "mended").touch()
+    assert desk.run("migrate-tenant", "--tenant-id=globex").code == 0
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (0, {**ALL, "globex": "current"})
+    assert desk.asked == ["acme", "globex", "globex", "initech"]
+
+
+def test_nobody_is_touched_whom_the_run_was_not_about(desk):
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--tenants=globex,acme")
+
+    result = resume(desk)
+
+    assert statuses(result) == {"acme": "migrated", "globex": "failed"}
+    assert desk.asked == ["acme", "globex", "globex"]
+
+
+def test_a_torn_last_line_is_set_aside(desk):
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--fail-fast")
+    journal = desk.runs[0] / "journal.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-20])
+    (desk.app / "mended").touch()
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    last = whole.splitlines()[-1] + b"\n"
+    assert (desk.runs[0] / "journal.torn").read_bytes() == last[:-20] + b"\n"
+
+
+def test_a_tenant_that_is_gone_says_so_and_keeps_nobody_waiting(desk):
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--fail-fast")
+    desk.project(listing="print(json.dumps([{'tenant_id': 'acme'}, {'tenant_id': 'initech'}]))")
+
+    for _ in range(2):
+        result = resume(desk)
+        assert (result.code, statuses(result)) == (5, {"acme": "migrated", "globex": "failed", "initech": "migrated"})
+        assert errors(result)["globex"] == "RuntimeError: column exists; the project does not list it any more"
+        assert "1 tenant of the run is gone: globex" in result.err
+    assert desk.asked == ["acme", "globex", "initech"]
+
+
+def test_another_host_serves_now_and_knows_nothing_of_the_first_ones_commands(desk, sshd):
+    desk.over_ssh(sshd, sshd, known_hosts=sshd.known_hosts, framework=ASKABLE)
+    killed(desk, also_on_the_host=True)
+    dead = {"address": "127.0.0.1", "port": 1, "user": sshd.user, "identity_file": str(sshd.identity_file)}
+    desk.over_ssh(dead, sshd, known_hosts=sshd.known_hosts, framework=ASKABLE)
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (6, {**ALL, "acme": "unknown"})
+    assert errors(result)["acme"] == (
+        "it was at work on app1, and app2 serves now: nobody can say that it is over there"
+    )
+    assert desk.asked == list(operator.TENANTS)
+
+
+def test_a_shared_database_that_came_home_is_not_migrated_again(desk):
+    desk.inventory(framework={**operator.FRAMEWORK, "shared": ["migrate_shared"]})
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--shared", "--fail-fast")
+    (desk.app / "mended").touch()
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (0, {"(shared)": "migrated", **ALL})
+    assert desk.asked == ["(shared)", "acme", "globex", "globex", "initech"]
+
+
+# ---------------------------------------------------------------- how
+
+
+def test_the_runs_own_pace_holds_and_a_canary_that_came_home_is_none_again(either):
+    desk = either
+    framework = ASKABLE if "pending:" in (desk.folder / "inventories/prod.yaml").read_text() else operator.FRAMEWORK
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--canary=1", "--max-failures=0", "--stagger=1", "--timeout=7m", "--gate=true")
+    desk.inventory(framework=framework, rollout={"canary": "1", "max_failures": "9", "stagger": "1h"})
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result)) == (5, {"acme": "migrated", "globex": "failed", "initech": "skipped"})
+    plan = [each["plan"] for each in desk.journal() if each["event"] == "PlanMade"][-1]
+    assert (plan["canaries"], plan["stagger"], plan["gate"], plan["batches"][0]["max_failures"]) == (0, 1, "true", 0)
+    assert desk.journal()[0]["timeout"] == 420
+    typed = resume(desk, "--stagger=0", "--max-failures=1")
+    assert (typed.code, desk.asked) == (5, ["acme", "globex", "globex", "globex", "initech"])
+
+
+def test_the_runs_own_time_for_a_tenant_holds(desk):
+    desk.project(migrate="time.sleep(60)")
+    desk.run("migrate-all", "--tenants=acme", "--timeout=1s")
+
+    result = resume(desk)
+
+    assert (result.code, errors(result)["acme"][:16]) == (5, "timed out after ")
+
+
+def test_a_gate_with_a_secret_is_not_kept_and_has_to_be_typed_again(desk):
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--fail-fast", "--gate=true password=hunter2hunter2")
+    assert "hunter2" not in desk.kept()
+
+    operator.refuses(
+        resume(desk), 2, "--resume: the run's --gate held a secret, which no journal keeps", "give --gate again."
+    )
+    assert resume(desk, "--gate=true password=hunter2hunter2").code == 5
+
+
+def test_a_plan_of_it_shows_who_would_run_and_touches_nothing(desk):
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", "--fail-fast")
+    before = desk.journal()
+
+    result = desk.run("migrate-all", "--resume", "--plan")
+
+    assert (result.code, desk.asked, desk.journal()) == (0, ["acme", "globex"], before)
+    assert [line.split()[0] for line in result.out.splitlines()[2:4]] == ["globex", "initech"]
+    assert result.out.splitlines()[-1] == "next: `invoke migrate-all --resume --env=prod`"
+
+
+def test_a_plan_says_of_a_tenant_that_was_lost_that_a_proof_is_wanted(desk):
+    desk.inventory(framework=ASKABLE)
+    killed(desk, also_on_the_host=True)
+
+    result = desk.run("migrate-all", "--resume", "--plan")
+
+    assert result.message == "they start only once their host's lock proves that their commands are over: acme"
+
+
+def test_one_app_of_one_tenant(desk):
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-tenant", "--tenant-id=globex", "--app-label=members", "--migration-name=0001")
+    (desk.app / "mended").touch()
+    desk.project(migrate="print(*words)\n" + BROKEN)
+
+    result = resume(desk)
+
+    assert (result.code, statuses(result), desk.asked) == (0, {"globex": "migrated"}, ["globex", "globex"])
+    (kept,) = (desk.runs[0] / "tenants").glob("globex-*")
+    assert "--tenant=globex members 0001\n" in kept.read_text()
+
+
+# ---------------------------------------------------------------- which
+
+
+def broken_run(desk, name: str = "prod") -> str:
+    desk.project(migrate=BROKEN)
+    desk.run("migrate-all", f"--env={name}", "--fail-fast")
+    return desk.runs[-1].name
+
+
+def test_a_run_by_its_beginning_and_its_environment_is_known_from_it(desk):
+    name = broken_run(desk)
+    desk.inventory("staging")
+    (desk.app / "mended").touch()
+
+    result = desk.run("migrate-all", f"--resume={name[:-2]}")
+
+    assert (result.code, desk.asked) == (0, ["acme", "globex", "globex", "initech"])
+
+
+def test_a_run_of_another_environment(desk):
+    name = broken_run(desk)
+    desk.inventory("staging")
+    operator.refuses(
+        desk.run("migrate-all", "--env=staging", f"--resume={name}"),
+        2,
+        f"--resume: `{name}` is a run of another environment than `staging`",
+    )
+
+
+@pytest.mark.parametrize("wanted", ["1999", "../../etc"])
+def test_a_run_that_never_was(desk, wanted):
+    broken_run(desk)
+    result = desk.run("migrate-all", f"--resume={wanted}")
+    operator.refuses(result, 2, f"--resume=`{wanted}` names no run. `invoke runs` lists them")
+
+
+def test_no_run_yet(desk):
+    operator.refuses(
+        resume(desk),
+        2,
+        "--resume: no run of `prod` left a tenant behind",
+        "`invoke migrate-all --env=prod` starts one.",
+    )
+
+
+def test_a_run_that_left_nobody(desk):
+    desk.run("migrate-all")
+    result = desk.run("migrate-all", f"--resume={desk.runs[0].name}", program="opskit")
+    operator.refuses(
+        result,
+        2,
+        f"--resume: `{desk.runs[0].name}` left no tenant behind",
+        "`opskit migrate-all --env=prod` starts a new run.",
+    )
+    assert resume(desk).code == 2
+    assert desk.asked == list(operator.TENANTS)
+
+
+def test_a_run_whose_tenants_a_later_one_brought_home_is_over(desk):
+    broken_run(desk)
+    (desk.app / "mended").touch()
+    desk.run("migrate-all")
+
+    assert resume(desk).code == 2
+    assert desk.asked == ["acme", "globex", *operator.TENANTS]
+
+
+def test_a_run_that_is_going_on(desk):
+    with desk.held("migrate-all"):
+        operator.refuses(
+            resume(desk), 2, f"--resume: `{desk.runs[0].name}` is going on", "`invoke status --env=prod` shows it."
+        )
+
+
+def test_a_run_without_a_plan(desk):
+    desk.project(listing="raise RuntimeError('no table')")
+    desk.run("migrate-all")
+    name = desk.runs[0].name
+    operator.refuses(
+        desk.run("migrate-all", f"--resume={name}"),
+        2,
+        f"--resume: `{name}` ended before it had a plan",
+        "`invoke migrate-all --env=prod` makes one.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--resume="], "--resume: expected a run's id, found nothing"),
+        (["--changed-code"], "--changed-code needs --resume"),
+        *(
+            (["--resume", flag], "--resume goes on with a run's own tenants: not with --tenants, --exclude or --all")
+            for flag in ("--tenants=acme", "--exclude=acme", "--all")
+        ),
+    ],
+)
+def test_flags_that_contradict_it(desk, flags, complaint):
+    operator.refuses(desk.run("migrate-all", *flags), 2, complaint)
+
+
+# ---------------------------------------------------------------- the code has changed (real Django)
+
+
+@pytest.fixture
+def stopped(demo):
+    """The demo, stopped at its second tenant, which is broken."""
+    data.add_migration(demo.app)
+    data.break_tenant(demo.app, "aperture")
+    assert demo.run("migrate-all", "--fail-fast").code == 5
+    return demo
+
+
+def added(desk) -> Path:
+    return max((desk.app / "products" / "migrations").glob("0*.py"))
+
+
+def test_an_edited_migration_is_refused_unless_told(stopped):
+    file = added(stopped)
+    file.write_text(file.read_text() + "\n# mended\n")
+    before = len(stopped.journal())
+
+    refused = stopped.run("migrate-all", "--resume")
+    forced = resume(stopped, "--changed-code")
+
+    name = stopped.runs[0].name
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.message == (
+        f"the migrations have changed since `{name}` was planned: products.{file.stem} (edited). nothing more was "
+        "migrated. `--changed-code` goes on with what is there now."
+    )
+    assert len(stopped.journal()) > before
+    assert forced.code == 5
+    assert list(statuses(forced).items())[:2] == [("acme", "migrated"), ("aperture", "failed")]
+
+
+def test_a_new_migration_is_refused_unless_told_and_is_among_what_was_applied(stopped):
+    first = added(stopped)
+    data.add_migration(stopped.app)
+    second = added(stopped)
+
+    refused = stopped.run("migrate-all", "--resume")
+    forced = resume(stopped, "--changed-code", "--max-failures=1")
+
+    assert refused.code == 3
+    assert f": products.{second.stem} (new)." in refused.message
+    rows = {each["tenant_id"]: each["applied"] for each in json.loads(forced.out)["outcomes"]}
+    assert rows["acme"][-1] == f"products.{first.stem}"
+    assert rows["wonka"][-2:] == [f"products.{first.stem}", f"products.{second.stem}"]
+
+
+def test_a_migration_that_is_gone_is_refused_unless_told_and_nobody_is_said_to_have_it(stopped):
+    file = added(stopped)
+    file.unlink()
+
+    refused = stopped.run("migrate-all", "--resume")
+    forced = resume(stopped, "--changed-code", "--max-failures=1")
+
+    assert refused.code == 3
+    assert f": products.{file.stem} (gone)." in refused.message
+    rows = {each["tenant_id"]: (each["status"], each["applied"][-1:]) for each in json.loads(forced.out)["outcomes"]}
+    assert rows["acme"] == ("migrated", [f"products.{file.stem}"])
+    assert rows["wonka"] == ("migrated", ["products.0002_category"])
