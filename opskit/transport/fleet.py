@@ -190,12 +190,14 @@ class Fleet:
             request = {"source": _CAT, "args": [path], "timeout": _RECALL, "reads": True}
             if self._alive().run(request, output).exit != 0:
                 return None
+        code, began, ended = (record.get(name) for name in ("exit", "started", "ended"))
+        timed = isinstance(began, int | float) and isinstance(ended, int | float)
         return model.Reply(
-            exit=record.get("exit"),
+            exit=code if isinstance(code, int) else None,  # a record is a file, and files get broken
             marks=output.marks,
             tail=output.tail or str(record.get("tail", "")),
-            seconds=max(0.0, record.get("ended", 0.0) - record.get("started", 0.0)),
-            timed_out=bool(record.get("timed_out")),
+            seconds=max(0.0, ended - began) if timed else 0.0,
+            timed_out=record.get("timed_out") is True,
         )
 
     def forget(self, record: Mapping[str, Any]) -> None:

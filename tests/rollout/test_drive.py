@@ -233,3 +233,110 @@ def test_a_retry_that_could_not_be_started_lets_the_attempt_before_it_stand():
         drive.drive(replace(plan(A), retries=1), run, told.append, clock)
     stands = model.Outcome("a", FAILED, error="deadlock detected; not tried again: no route", attempt=1)
     assert [each.outcome for each in told if isinstance(each, model.TenantFinished)][-1] == stands
+
+
+# ---------------------------------------------------------------- the gate, a pause, and the look at the canary
+
+
+def answered(*codes: int | None):
+    """A gate that answers these, one after the other."""
+    left = iter(codes)
+    return lambda tenant: model.GateAnswered(testing.START, tenant.id, next(left))
+
+
+def kinds(events) -> list[str]:
+    """`gate a 0`, `wait b`, `start a`: the order of things."""
+    told = []
+    for event in events:
+        match event:
+            case model.GateAnswered(_, tenant, code):
+                told.append(f"gate {tenant} {code}")
+            case model.Waiting(_, tenant, why):
+                told.append(f"wait {tenant} {why}".strip())
+            case model.TenantStarted(_, tenant):
+                told.append(f"start {tenant}")
+    return told
+
+
+def test_the_gate_is_asked_after_the_stagger_and_before_each_start_and_retry():
+    clock, events, left = testing.FakeClock(), [], iter([FAILED, MIGRATED, MIGRATED])
+
+    def run(tenant: model.Tenant, attempt: int) -> model.Outcome:
+        status = next(left)
+        return model.Outcome(tenant.id, status, attempt=attempt, retryable=status is FAILED)
+
+    made = replace(plan(A, B, stagger=1.0), gate="lag", retries=1)
+    drive.drive(made, run, events.append, clock, drive.Desk(gate=answered(0, 0, 0)))
+    assert kinds(events) == [
+        *("gate a 0", "start a", "wait b", "gate b 0", "start b"),
+        *(["wait a"] * 5),
+        *("gate a 0", "start a"),
+    ]
+
+
+def test_a_gate_that_says_wait_is_asked_again_after_its_time_and_not_before():
+    clock, events, asked = testing.FakeClock(), [], []
+    codes = iter([2, 2, 0])
+
+    def gate(tenant: model.Tenant) -> model.GateAnswered:
+        asked.append(clock.monotonic())
+        return model.GateAnswered(testing.START, tenant.id, next(codes))
+
+    reason = drive.drive(replace(plan(A), gate="lag"), runner(clock), events.append, clock, drive.Desk(gate=gate))
+    assert (reason, asked) == ("done", [0.0, step.GATE_AGAIN, 2 * step.GATE_AGAIN])
+    assert kinds(events)[:3] == ["gate a 2", "wait a the gate said wait", "wait a the gate said wait"]
+
+
+@pytest.mark.parametrize("code", [1, 127, -9, None])
+def test_a_gate_that_does_not_say_yes_starts_nobody(code):
+    clock, events = testing.FakeClock(), []
+    desk = drive.Desk(gate=answered(0, code))
+    reason = drive.drive(replace(plan(A, B), gate="lag"), runner(clock), events.append, clock, desk)
+    assert kinds(events) == ["gate a 0", "start a", f"gate b {code}"]
+    assert reason.startswith("the gate ")
+
+
+def test_a_pause_lasts_until_somebody_says_so_and_the_deadline_ends_it():
+    clock, events = testing.FakeClock(), []
+    desk = drive.Desk(word=lambda: step.Word(pause="paused by ann" if 10 <= clock.monotonic() < 14 else ""))
+    assert drive.drive(plan(A, B), runner(clock), events.append, clock, desk) == "done"
+    assert kinds(events) == ["start a", *(["wait b paused by ann"] * 4), "start b"]
+
+    clock, events = testing.FakeClock(), []
+    desk = drive.Desk(word=lambda: step.Word(pause="paused by ann"))
+    made = replace(plan(A), deadline=at(3))
+    assert drive.drive(made, runner(clock), events.append, clock, desk) == "its time is up"
+    assert kinds(events) == ["wait a paused by ann"] * 4
+
+
+CANARY = model.Plan((model.Batch((A,), 0), model.Batch((B, C))), {}, canaries=1, stagger=1.0)
+
+
+def test_the_databases_are_asked_once_when_the_canary_is_home_and_then_a_person():
+    clock, events, told = testing.FakeClock(), [], []
+    desk = drive.Desk(
+        look=lambda tenants: told.append([each.id for each in tenants]) or [model.Outcome("a", MIGRATED)],
+        pause=told.append,
+    )
+    drive.drive(replace(CANARY, pause_after_canary=True), runner(clock), events.append, clock, desk)
+    assert told == [["a"], "the canary is home"]
+    assert kinds(events) == ["start a", "wait b", "start b", "wait c", "start c"]
+
+
+@pytest.mark.parametrize("status", [FAILED, UNKNOWN])
+def test_a_canary_that_only_said_so_starts_nobody_and_asks_no_person(status):
+    clock, events, told = testing.FakeClock(), [], []
+    desk = drive.Desk(look=lambda _: [model.Outcome("a", status, error="1 pending")], pause=told.append)
+    reason = drive.drive(replace(CANARY, pause_after_canary=True), runner(clock), events.append, clock, desk)
+    assert (reason, told, kinds(events)) == ("the canary `a` is not migrated: 1 pending", [], ["start a"])
+
+
+def test_a_look_that_fails_ends_the_run():
+    clock, events = testing.FakeClock(), []
+
+    def look(_):
+        raise errors.ConnectError("no route")
+
+    with pytest.raises(errors.ConnectError):
+        drive.drive(CANARY, runner(clock), events.append, clock, drive.Desk(look=look))
+    assert kinds(events) == ["start a"]

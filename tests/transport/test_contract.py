@@ -358,3 +358,14 @@ def test_a_controller_that_is_kept_from_listening_loses_nothing(environment):
         reply = run(hosts, "much", "20", timeout=60.0, hear=hear)
         assert (reply.exit, reply.marks, reply.error) == (0, ("mark end",), "")
         assert run(hosts, "show", "again").tail == '["again"]\n'
+
+
+def test_a_line_over_which_nothing_is_asked_for_longer_than_silence_lasts_is_kept(environment):
+    """A stagger, or a pause until somebody says so."""
+    notices = []
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, notice=notices.append, timing=DEAF)) as hosts:
+        hosts.open()
+        time.sleep(2.5 * DEAF.silence)
+        assert hosts.serving
+        assert run(hosts, "show", "again").tail == '["again"]\n'
+    assert notices == []

@@ -1,0 +1,79 @@
+"""The flags that pace a rollout, and that a pause has somebody to end it."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import sys
+from datetime import datetime, timedelta
+
+import pytest
+
+from opskit import errors, model, testing
+from opskit.tasks import pacing
+
+NONE = dict.fromkeys(
+    ["stagger", "canary", "max_failures", "retries", "order", "until", "max_duration", "gate"], None
+) | {"pause_after_canary": False}
+PAUSING = model.Controls(canary=model.Canary(1), pause_after_canary=True)
+
+
+def changes(**flags):
+    return pacing.changes(**{**NONE, **flags})
+
+
+def test_flags_that_were_not_typed_change_nothing():
+    assert changes() == {}
+
+
+def test_each_flag_changes_its_own_control():
+    assert changes(stagger="1m", canary="2", max_failures="5%", retries="3", order="name", gate="a b") == {
+        "stagger": 60.0,
+        "canary": model.Canary(2),
+        "max_failures": model.Allowance(5, True),
+        "retries": 3,
+        "order": "name",
+        "gate": "a b",
+    }
+    assert changes(stagger="0", pause_after_canary=True) == {"stagger": 0.0, "pause_after_canary": True}
+
+
+def test_a_duration_ends_that_much_later():
+    before = datetime.now().astimezone()
+    found = changes(max_duration="2h")["deadline"]
+    assert before <= found - timedelta(hours=2) <= datetime.now().astimezone()
+
+
+@pytest.mark.parametrize("gate", ["", " ", "\t\n"])
+def test_a_gate_is_a_command(gate):
+    with pytest.raises(errors.UsageError, match=r"^--gate: expected a command, found nothing$"):
+        changes(gate=gate)
+
+
+@pytest.mark.parametrize(
+    ("stdin", "how", "refused"),
+    [
+        (None, model.Controls(), ""),
+        (None, PAUSING, "there is no terminal"),
+        (io.StringIO("\n"), PAUSING, "there is no terminal"),
+        (None, model.Controls(pause_after_canary=True), "needs a canary"),
+        (None, model.Controls(canary=model.Canary(patterns=("a",)), pause_after_canary=True, gate="true"), ""),
+        (None, model.Controls(canary=model.Canary(1), pause_after_canary=True, deadline=testing.START), ""),
+    ],
+)
+def test_a_pause_needs_somebody_to_end_it(monkeypatch, stdin, how, refused):
+    monkeypatch.setattr(sys, "stdin", stdin)
+    if not refused:
+        pacing.someone_to_ask(how)
+        return
+    with pytest.raises(errors.UsageError, match=refused):
+        pacing.someone_to_ask(how)
+
+
+def test_a_person_at_the_terminal_can_end_it(monkeypatch):
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        pacing.someone_to_ask(PAUSING)
+    os.close(ours)
