@@ -47,13 +47,13 @@ class Desk:
         said = control.Said(control.PAUSE, why=why)
         control.say(self._folder, said)
         self._last = said
-        self.say(f"{why}: the others wait. {self._how()}")
         _forget_typed()
+        self.say(f"{why}: the others wait. {self._how()}")
 
     def _tell(self, said: control.Said) -> None:
         if said.word == control.PAUSE:
-            self.say(f"{said.reason}. {self._how()}")
             _forget_typed()
+            self.say(f"{said.reason}. {self._how()}")
         elif said.word == control.CONTINUE:
             self.say(f"{said.by} said continue")
 

@@ -67,7 +67,8 @@ def _say(word: str, env: str | None, run: str | None) -> None:
 
     folders = _going_on(env, run)
     if len(folders) != 1:
-        raise errors.UsageError(_none_or_many(folders, env), hint="`invoke runs` lists what there was.")
+        hint = "`invoke status` shows them." if folders else "`invoke runs` lists what there was."
+        raise errors.UsageError(_none_or_many(folders, env), hint=hint)
     control.say(folders[0], control.Said(word, wiring.operator()))
     answer(reporter.obeyed(journal.load(folders[0]), folders[0], word))
 
@@ -86,5 +87,7 @@ def _going_on(env: str | None, run: str | None) -> list[Path]:
     here = root()
     if env is not None:
         inventory.choose(here, env, None)  # a name that never was one
-    folders = [journal.find(here, run)] if run is not None else journal.history(here, env)
+    folders = journal.history(here, env)
+    if run is not None:
+        folders = [folder for folder in folders if folder == journal.find(here, run)]
     return [folder for folder in folders if journal.going_on(folder)]

@@ -42,6 +42,10 @@ def connect(environment: model.Environment, host: model.Host) -> stream.Stream:
     return ssh.connect(environment, host)
 
 
+def _seconds(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 class Fleet:
     """Connects on demand, and keeps one connection for the whole run."""
 
@@ -191,12 +195,11 @@ class Fleet:
             if self._alive().run(request, output).exit != 0:
                 return None
         code, began, ended = (record.get(name) for name in ("exit", "started", "ended"))
-        timed = isinstance(began, int | float) and isinstance(ended, int | float)
         return model.Reply(
             exit=code if isinstance(code, int) else None,  # a record is a file, and files get broken
             marks=output.marks,
             tail=output.tail or str(record.get("tail", "")),
-            seconds=max(0.0, ended - began) if timed else 0.0,
+            seconds=max(0.0, _seconds(ended) - _seconds(began)),
             timed_out=record.get("timed_out") is True,
         )
 

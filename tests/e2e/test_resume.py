@@ -105,28 +105,21 @@ def test_a_tenant_that_came_home_unseen_is_believed_by_its_hosts_record_and_not_
     assert list((either.folder / "state").glob("*.json")) == []
 
 
-def test_a_tenant_that_failed_unseen_is_tried_again(either):
-    either.project()
-    with either.running("migrate-all") as running:
-        running.end()
-    (either.folder / ".opskit").rename(either.folder / "before")
-    for name in ("asked", "migrated"):
-        (either.app / name).unlink()
-    holds = operator.HELD + BREAKS.replace("globex", "acme") + operator.MIGRATE
-    either.project(migrate=holds)
-    with either.running("migrate-all") as running:
-        operator.until((either.app / "begun").exists, "a beginning", running)
+def test_a_tenant_that_failed_unseen_is_tried_again(desk):
+    desk.project(migrate=operator.HELD + BROKEN.replace("globex", "acme"))
+    with desk.running("migrate-all") as running:
+        operator.until((desk.app / "begun").exists, "a beginning", running)
         running.process.kill()
         running.end()
-    either.let_go()
-    operator.until(lambda: lock_is_free(either.folder / "state"), "an end of what ran on the host")
-    (either.app / "mended").touch()
+    desk.let_go()
+    operator.until(lambda: lock_is_free(desk.folder / "state"), "an end of what ran on the host")
+    (desk.app / "mended").touch()
 
-    result = resume(either)
+    result = resume(desk)
 
     assert (result.code, statuses(result)) == (0, ALL)
-    assert either.asked == ["acme", *operator.TENANTS]
-    assert either.migrated == list(operator.TENANTS)
+    assert desk.asked == ["acme", *operator.TENANTS]
+    assert desk.migrated == list(operator.TENANTS)
 
 
 def test_a_tenant_whose_end_nobody_wrote_down_runs_again_once_the_database_says_what_is_pending(desk):

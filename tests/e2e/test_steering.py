@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,10 @@ def test_of_two_runs_one_has_to_be_named_and_only_that_one_pauses(desk):
             desk.run("pause"),
             2,
             f"more than one run is going on (`{newer}`, `{older}`): --run says which",
-            "`invoke runs` lists what there was.",
+            "`invoke status` shows them.",
+        )
+        assert desk.run("pause", "--env=prod", f"--run={newer}").message.startswith(
+            "no run of `prod` is going on here."
         )
         assert desk.run("pause", "--env=staging").out.startswith(f"{newer}: ")
         assert {each["environment"]: each["state"] for each in status(desk)} == {
@@ -214,7 +218,7 @@ def in_front(desk, master: list[int], meanwhile, *argv) -> operator.Result:
     """Type a command at a terminal that is its own, as a shell has it. `master` gets the other end of it."""
     ours, theirs = pty.openpty()
     master.append(ours)
-    said = b""
+    said, patience = b"", time.monotonic() + operator.PATIENCE
     with subprocess.Popen(
         ["setsid", "--ctty", "--wait", *argv],
         cwd=desk.folder,
@@ -224,11 +228,14 @@ def in_front(desk, master: list[int], meanwhile, *argv) -> operator.Result:
         stderr=theirs,
     ) as process:
         os.close(theirs)
-        with contextlib.suppress(OSError):  # Linux says so when the last writer is gone
-            while select.select([ours], [], [], operator.PATIENCE)[0] and (piece := os.read(ours, 65536)):
-                said += piece
-                meanwhile(said.decode(errors="replace"))
-        os.close(ours)  # hangs up on whoever is there still
+        try:
+            with contextlib.suppress(OSError):  # Linux says so when the last writer is gone
+                while select.select([ours], [], [], operator.PATIENCE)[0] and (piece := os.read(ours, 65536)):
+                    assert time.monotonic() < patience, said.decode(errors="replace")
+                    said += piece
+                    meanwhile(said.decode(errors="replace"))
+        finally:
+            os.close(ours)  # hangs up on whoever is there still
     return operator.Result(process.returncode, said.decode(errors="replace"), "")
 
 
