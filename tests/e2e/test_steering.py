@@ -150,15 +150,13 @@ def test_opskit_says_opskit(desk):
     assert paused.out.endswith("until `opskit continue --env=prod`.\n")
 
 
-@pytest.mark.parametrize("word", ["pause", "continue", "stop"])
-def test_nothing_is_going_on(desk, word):
+def test_nothing_is_going_on(desk):
     desk.run("migrate-all")
-    operator.refuses(desk.run(word), 2, "no run is going on here", "`invoke runs` lists what there was.")
-    operator.refuses(
-        desk.run(word, "--env=prod"), 2, "no run of `prod` is going on here", "`invoke runs` lists what there was."
-    )
-    assert desk.run(word, "--env=prd").code == 2
-    assert desk.run(word, "--run=1999").message == "--run=`1999` names no run. `invoke runs` lists them."
+    hint = "`invoke runs` lists what there was."
+    operator.refuses(desk.run("pause"), 2, "no run is going on here", hint)
+    operator.refuses(desk.run("stop", "--env=prod"), 2, "no run of `prod` is going on here", hint)
+    assert desk.run("continue", "--env=prd").code == 2
+    assert desk.run("stop", "--run=1999").message == "--run=`1999` names no run. `invoke runs` lists them."
     assert not (desk.runs[0] / "control.json").exists()
 
 
