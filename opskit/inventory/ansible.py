@@ -284,7 +284,7 @@ def _text(name: str, variable: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):  # a vaulted value, for one
-        raise ValueError(f"host {wording.shown(name)}: `{variable}` is neither text nor a number")  # noqa: TRY004
+        raise ValueError(f"host {wording.shown(name)}: `{variable}` is neither text nor a number")  # noqa: TRY004 - a value of an inventory
     if "{{" in value or "{%" in value:
         raise ValueError(f"host {wording.shown(name)}: `{variable}` is a template, which only Ansible can fill in")
     return value

@@ -41,7 +41,7 @@ try:
         for name in ("django-omnitenant", "opskit", "django-tenants", "django-pgschemas", "django-tenant-schemas"):
             try:
                 found["packages"][name] = metadata.version(name)
-            except Exception:
+            except Exception:  # it is not installed, or what it says of itself can't be read
                 pass
     except ImportError:
         pass

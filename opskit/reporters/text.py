@@ -12,14 +12,17 @@ WIDEST = 60  # characters of an id, or of why a run ended, that a screen shows
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, terminal escapes and reversals of direction among them."""
-    if text.isascii() and text.isprintable():
+    """`text` without control characters, terminal escapes and reversals of direction among them.
+
+    What has no meaning that all agree on (unassigned, private use) is escaped, too; spaces of any width stay.
+    """
+    if text.isprintable():
         return text
     return "".join(letter if letter == "\t" or not _hostile(letter) else _escaped(letter) for letter in text)
 
 
 def _hostile(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return not letter.isprintable() and unicodedata.category(letter) != "Zs"
 
 
 def _escaped(letter: str) -> str:

@@ -35,7 +35,7 @@ Raises OpskitError where opskit could not do its own part: the run ends with it.
 
 
 @dataclass(frozen=True)
-class Desk:
+class Watch:
     """What a run can ask of those who watch over it; the defaults are for a run that nobody watches.
 
     `host` names the host that serves. `word` is what the operator wants by now, and `pause` makes that a pause
@@ -50,10 +50,10 @@ class Desk:
     look: Callable[[tuple[model.Tenant, ...]], Sequence[model.Outcome]] = lambda _: ()
 
 
-UNWATCHED = Desk()
+UNWATCHED = Watch()
 
 
-def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, desk: Desk = UNWATCHED) -> str:
+def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, watch: Watch = UNWATCHED) -> str:
     """Roll the plan out and return why it ended. Every start is told before it happens."""
     progress = step.Progress()
     ended: float | None = None
@@ -62,20 +62,22 @@ def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, desk: Desk = 
     while True:
         left = None if plan.deadline is None else (plan.deadline - clock.now()).total_seconds()
         idle, asked = _since(ended, clock), _since(refused, clock)
-        match step.next_step(plan, progress, idle, desk.word(), left=left, asked=asked):
+        match step.next_step(plan, progress, idle, watch.word(), left=left, asked=asked):
             case step.Stop(reason):
                 return reason
             case step.Wait(seconds, tenant, why):
                 emit(model.Waiting(seconds, tenant.id, why))
                 clock.sleep(_TICK if seconds is None else min(_TICK, seconds))
             case step.Look(tenants, pause):
-                progress = step.looked(progress, desk.look(tenants))
+                progress = step.looked(progress, watch.look(tenants))
                 if pause and not progress.halted:
-                    desk.pause(pause)
+                    watch.pause(pause)
             case step.Ask(tenant):
-                progress, refused = _asked(progress, tenant, desk, emit), clock.monotonic()
+                progress, refused = _asked(progress, tenant, watch, emit), clock.monotonic()
             case step.Run(tenant, attempt):
-                started = model.TenantStarted(clock.now(), tenant.id, attempt, desk.host(), plan.pending.get(tenant.id))
+                started = model.TenantStarted(
+                    clock.now(), tenant.id, attempt, watch.host(), plan.pending.get(tenant.id)
+                )
                 last = outcomes.get(tenant.id)
                 outcome = outcomes[tenant.id] = _run(run, tenant, started, emit, clock, before=last)
                 ended, refused = clock.monotonic(), None
@@ -87,9 +89,9 @@ def _since(then: float | None, clock: Clock) -> float | None:
     return None if then is None else clock.monotonic() - then
 
 
-def _asked(progress: step.Progress, tenant: model.Tenant, desk: Desk, emit: Emit) -> step.Progress:
-    assert desk.gate is not None  # noqa: S101 - a plan with a gate comes with somebody to ask it
-    answer = desk.gate(tenant)
+def _asked(progress: step.Progress, tenant: model.Tenant, watch: Watch, emit: Emit) -> step.Progress:
+    assert watch.gate is not None  # noqa: S101 - a plan with a gate comes with somebody to ask it
+    answer = watch.gate(tenant)
     emit(answer)
     return step.gated(progress, answer)
 

@@ -68,10 +68,10 @@ def _migrate(
                 if again:  # what the journal says now that nobody else writes it
                     options = replace(options, resume=replace(again, run=record.run))
                 asked = project.Project(reached, frameworks.get(reached), hosts)
-                watch = desk.Desk(record.folder, interrupted, reached.name, wiring.operator())
-                around = hooks.Hooks(reached, record, watch, interrupted, clock, told)
-                rollout = _Rollout(asked, options, record, interrupted, clock, watch, around)
-                watch.say = rollout.notice
+                said = desk.Desk(record.folder, interrupted, reached.name, wiring.operator())
+                around = hooks.Hooks(reached, record, said, interrupted, clock, told)
+                rollout = _Rollout(asked, options, record, interrupted, clock, said, around)
+                said.say = rollout.notice
                 hosts.notice = rollout.notice
                 try:
                     return rollout.go()
@@ -129,7 +129,7 @@ class _Rollout:
 
     def _begin(self) -> None:
         hosts = self.asked.fleet
-        self._tell(self._resumed() if self.options.resume else self._started())
+        self._tell(model.RunResumed(**self._sitting()) if self.options.resume else self._started())
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
             name = str(left.get("label", "?"))
@@ -149,36 +149,30 @@ class _Rollout:
         self.record.emit(model.TenantFinished(self.clock.now(), replace(outcome, attempt=lost.attempt)))
 
     def _started(self) -> model.RunStarted:
-        environment, ready = self.asked.environment, self.asked.fleet.ready
+        environment = self.asked.environment
         return model.RunStarted(
-            at=self.clock.now(),
+            **self._sitting(),
             run_id=self.record.journal.run_id,
             environment=environment.name,
-            opskit=__version__,
-            operator=wiring.operator(),
-            machine=os.uname().nodename,
-            args=_typed(),
-            host=self.asked.fleet.host,
-            path=ready.path,
-            revision=ready.revision,
             app_label=self.options.app_label,
             migration_name=self.options.migration_name,
             rollout=_kept(environment.rollout),
             timeout=environment.timeout,
         )
 
-    def _resumed(self) -> model.RunResumed:
+    def _sitting(self) -> dict[str, Any]:
+        """Who runs this part of the run, when, from where and against what."""
         ready = self.asked.fleet.ready
-        return model.RunResumed(
-            at=self.clock.now(),
-            opskit=__version__,
-            operator=wiring.operator(),
-            machine=os.uname().nodename,
-            args=_typed(),
-            host=self.asked.fleet.host,
-            path=ready.path,
-            revision=ready.revision,
-        )
+        return {
+            "at": self.clock.now(),
+            "opskit": __version__,
+            "operator": wiring.operator(),
+            "machine": os.uname().nodename,
+            "args": tuple(redaction.redact(arg) for arg in sys.argv[1:]),
+            "host": self.asked.fleet.host,
+            "path": ready.path,
+            "revision": ready.revision,
+        }
 
     def _hear(self, tenant: str, text: str, partial: str) -> None:
         self.record.emit(model.Output(tenant, text, partial))
@@ -285,7 +279,7 @@ class _Rollout:
         self._tell(model.PlanMade(self.clock.now(), _kept(made)))
         self.interrupted.patient = self.interrupted.began = True
         try:
-            watched = drive.Desk(
+            watched = drive.Watch(
                 host=lambda: self.asked.fleet.host,
                 word=self.desk.word,
                 pause=self.desk.pause,
@@ -405,10 +399,6 @@ class _Rollout:
 def _kept(how: Gated) -> Gated:
     """As it is written down: without the secrets that a gate may hold."""
     return replace(how, gate=redaction.redact(how.gate))
-
-
-def _typed() -> tuple[str, ...]:
-    return tuple(redaction.redact(arg) for arg in sys.argv[1:])
 
 
 def _named(reply: model.Reply, host: str, tenant: model.Tenant) -> model.Reply:

@@ -282,21 +282,12 @@ def test_a_hook_that_can_not_run_or_never_ends_is_a_failed_one(desk, hook, why):
     assert result.message.startswith(f"`hooks.before[0]` failed: {why}")
 
 
-def test_a_verification_that_finds_a_failure_is_the_first_one(desk):
+@pytest.mark.parametrize("whom", ["--tenants=acme", "--canary=acme"])
+def test_a_failure_that_the_database_tells_is_the_first_one_and_a_canarys_comes_before_the_others(desk, whom):
     desk.project(migrate='print("Migrated nobody")\nsys.exit(0)')
     desk.inventory(hooks=witnesses(), framework={**operator.FRAMEWORK, "pending": ["pending"]})
 
-    result = desk.run("migrate-all", "--tenants=acme")
-
-    assert result.code == 5
-    assert order(desk) == ["before", "tenant_before acme", "acme", "tenant_after acme", "failure acme", "after"]
-
-
-def test_a_canary_that_its_database_does_not_confirm_is_a_failure_before_the_others(desk):
-    desk.project(migrate='print("Migrated nobody")\nsys.exit(0)')
-    desk.inventory(hooks=witnesses(), framework={**operator.FRAMEWORK, "pending": ["pending"]})
-
-    result = desk.run("migrate-all", "--canary=acme")
+    result = desk.run("migrate-all", whom)
 
     assert result.code == 5
     assert order(desk) == ["before", "tenant_before acme", "acme", "tenant_after acme", "failure acme", "after"]

@@ -84,3 +84,10 @@ SOME = [
 @pytest.mark.parametrize(("names", "expected"), SOME)
 def test_the_first_few_of_many(names, expected):
     assert expected == text.some(names)
+
+
+@pytest.mark.parametrize(
+    ("letter", "shown"), [("\ud7a4", "\\ud7a4"), ("\ue000", "\\ue000"), ("\xa0", "\xa0"), ("\u3000", "\u3000")]
+)
+def test_what_nobody_has_agreed_on_is_escaped_and_a_wide_space_is_a_space(letter, shown):
+    assert f"a{shown}b" == text.printable(f"a{letter}b")

@@ -63,7 +63,7 @@ def test_every_start_is_told_before_it_happens_and_every_end_after_it():
         return run(tenant, attempt)
 
     reason = drive.drive(
-        plan(A, B, pending={"a": ("app.0001_x",)}), witness, told.append, clock, drive.Desk(host=lambda: "app1")
+        plan(A, B, pending={"a": ("app.0001_x",)}), witness, told.append, clock, drive.Watch(host=lambda: "app1")
     )
     expected = [
         started(0, "a", ("app.0001_x",), "app1"),
@@ -118,7 +118,7 @@ def test_an_unknown_outcome_ends_the_run():
 
 def test_an_interruption_during_the_pause_starts_nothing_more():
     clock, events = testing.FakeClock(), []
-    desk = drive.Desk(word=lambda: step.Word(stop=step.INTERRUPTED if len(clock.slept) == 2 else ""))
+    desk = drive.Watch(word=lambda: step.Word(stop=step.INTERRUPTED if len(clock.slept) == 2 else ""))
     reason = drive.drive(plan(A, B, stagger=60), runner(clock), events.append, clock, desk)
     assert "interrupted" == reason
     assert [started(0, "a"), finished(10, "a"), model.Waiting(60, "b"), model.Waiting(59, "b")] == events
@@ -214,7 +214,7 @@ def test_ten_thousand_tenants_are_each_looked_at_a_few_times_and_never_all_at_on
         run,
         lambda event: events.update([type(event).__name__]),
         clock,
-        drive.Desk(word=word),
+        drive.Watch(word=word),
     )
     assert {"TenantStarted": 10_000, "TenantFinished": 10_000} == events
     assert {"run": 10_000, "word": 10_001} == calls
@@ -266,7 +266,7 @@ def test_the_gate_is_asked_after_the_stagger_and_before_each_start_and_retry():
         return model.Outcome(tenant.id, status, attempt=attempt, retryable=status is FAILED)
 
     made = replace(plan(A, B, stagger=1.0), gate="lag", retries=1)
-    drive.drive(made, run, events.append, clock, drive.Desk(gate=answered(0, 0, 0)))
+    drive.drive(made, run, events.append, clock, drive.Watch(gate=answered(0, 0, 0)))
     assert kinds(events) == [
         *("gate a 0", "start a", "wait b", "gate b 0", "start b"),
         *(["wait a"] * 5),
@@ -282,7 +282,7 @@ def test_a_gate_that_says_wait_is_asked_again_after_its_time_and_not_before():
         asked.append(clock.monotonic())
         return model.GateAnswered(testing.START, tenant.id, next(codes))
 
-    reason = drive.drive(replace(plan(A), gate="lag"), runner(clock), events.append, clock, drive.Desk(gate=gate))
+    reason = drive.drive(replace(plan(A), gate="lag"), runner(clock), events.append, clock, drive.Watch(gate=gate))
     assert (reason, asked) == ("done", [0.0, step.GATE_AGAIN, 2 * step.GATE_AGAIN])
     assert kinds(events)[:3] == ["gate a 2", "wait a the gate said wait", "wait a the gate said wait"]
 
@@ -290,7 +290,7 @@ def test_a_gate_that_says_wait_is_asked_again_after_its_time_and_not_before():
 @pytest.mark.parametrize("code", [1, 127, -9, None])
 def test_a_gate_that_does_not_say_yes_starts_nobody(code):
     clock, events = testing.FakeClock(), []
-    desk = drive.Desk(gate=answered(0, code))
+    desk = drive.Watch(gate=answered(0, code))
     reason = drive.drive(replace(plan(A, B), gate="lag"), runner(clock), events.append, clock, desk)
     assert kinds(events) == ["gate a 0", "start a", f"gate b {code}"]
     assert reason.startswith("the gate ")
@@ -298,12 +298,12 @@ def test_a_gate_that_does_not_say_yes_starts_nobody(code):
 
 def test_a_pause_lasts_until_somebody_says_so_and_the_deadline_ends_it():
     clock, events = testing.FakeClock(), []
-    desk = drive.Desk(word=lambda: step.Word(pause="paused by ann" if 10 <= clock.monotonic() < 14 else ""))
+    desk = drive.Watch(word=lambda: step.Word(pause="paused by ann" if 10 <= clock.monotonic() < 14 else ""))
     assert drive.drive(plan(A, B), runner(clock), events.append, clock, desk) == "done"
     assert kinds(events) == ["start a", *(["wait b paused by ann"] * 4), "start b"]
 
     clock, events = testing.FakeClock(), []
-    desk = drive.Desk(word=lambda: step.Word(pause="paused by ann"))
+    desk = drive.Watch(word=lambda: step.Word(pause="paused by ann"))
     made = replace(plan(A), deadline=at(3))
     assert drive.drive(made, runner(clock), events.append, clock, desk) == "its time is up"
     assert kinds(events) == ["wait a paused by ann"] * 4
@@ -314,7 +314,7 @@ CANARY = model.Plan((model.Batch((A,), 0), model.Batch((B, C))), {}, canaries=1,
 
 def test_the_databases_are_asked_once_when_the_canary_is_home_and_then_a_person():
     clock, events, told = testing.FakeClock(), [], []
-    desk = drive.Desk(
+    desk = drive.Watch(
         look=lambda tenants: told.append([each.id for each in tenants]) or [model.Outcome("a", MIGRATED)],
         pause=told.append,
     )
@@ -326,7 +326,7 @@ def test_the_databases_are_asked_once_when_the_canary_is_home_and_then_a_person(
 @pytest.mark.parametrize("status", [FAILED, UNKNOWN])
 def test_a_canary_that_only_said_so_starts_nobody_and_asks_no_person(status):
     clock, events, told = testing.FakeClock(), [], []
-    desk = drive.Desk(look=lambda _: [model.Outcome("a", status, error="1 pending")], pause=told.append)
+    desk = drive.Watch(look=lambda _: [model.Outcome("a", status, error="1 pending")], pause=told.append)
     reason = drive.drive(replace(CANARY, pause_after_canary=True), runner(clock), events.append, clock, desk)
     assert (reason, told, kinds(events)) == ("the canary `a` is not migrated: 1 pending", [], ["start a"])
 
@@ -338,5 +338,5 @@ def test_a_look_that_fails_ends_the_run():
         raise errors.ConnectError("no route")
 
     with pytest.raises(errors.ConnectError):
-        drive.drive(CANARY, runner(clock), events.append, clock, drive.Desk(look=look))
+        drive.drive(CANARY, runner(clock), events.append, clock, drive.Watch(look=look))
     assert kinds(events) == ["start a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sys
 from dataclasses import replace
@@ -53,3 +54,10 @@ def of_sshd(sshd) -> tuple[model.Host, model.Ssh]:
 
 def run(hosts: fleet.Fleet, *args: str, timeout: float | None = 60.0, marks: str = "^mark", hear=lambda *_: None):
     return hosts.run(model.Command(args, timeout=timeout), "acme", (re.compile(marks, re.MULTILINE),), hear)
+
+
+def reaches(made: model.Environment) -> bool:
+    """Whether a command sent there says what it was given; what the way to it raises is raised."""
+    with contextlib.closing(fleet.Fleet(made, HOLD, timing=FAST)) as hosts:
+        hosts.open()
+        return json.loads(run(hosts, "show", "a b").tail) == ["a b"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -12,20 +11,10 @@ import subprocess
 
 import places
 import pytest
-from places import run
+from places import reaches
 
 from opskit import errors, model
-from opskit.transport import fleet, keys
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """An operator's home, with an empty ~/.ssh/config; no agent."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    (tmp_path / ".ssh").mkdir(mode=0o700)
-    (tmp_path / ".ssh" / "config").touch()
-    return tmp_path
+from opskit.transport import keys
 
 
 @pytest.fixture
@@ -41,12 +30,6 @@ def environment(home, sshd, *lines: str, **ssh) -> model.Environment:
     return model.Environment(
         "test", (model.Host("app1", "app1"),), places.app(home), "custom", ssh=known, root=str(home)
     )
-
-
-def reaches(made: model.Environment) -> bool:
-    with contextlib.closing(fleet.Fleet(made, places.HOLD, timing=places.FAST)) as hosts:
-        hosts.open()
-        return json.loads(run(hosts, "show", "a b").tail) == ["a b"]
 
 
 def refusal(made: model.Environment) -> tuple[str, str]:

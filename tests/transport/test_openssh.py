@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import shutil
 import subprocess
 
 import places
 import pytest
-from places import run
+from places import reaches
 
 from opskit import errors, model
-from opskit.transport import fleet
 
 
 @pytest.fixture
@@ -43,12 +40,6 @@ def environment(folder, sshd, *lines: str, key=None, **more: str) -> model.Envir
     settings = model.Ssh(client="openssh", known_hosts=(str(sshd.known_hosts),), connect_timeout=5.0)
     app = places.app(folder)
     return model.Environment("test", (model.Host("app1", "app1"),), app, "custom", ssh=settings, root=str(folder))
-
-
-def reaches(made: model.Environment) -> bool:
-    with contextlib.closing(fleet.Fleet(made, places.HOLD, timing=places.FAST)) as hosts:
-        hosts.open()
-        return json.loads(run(hosts, "show", "a b").tail) == ["a b"]
 
 
 def refusal(made: model.Environment) -> tuple[str, str]:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 
 import places
 import pytest
-from places import run
+from places import reaches
 
 from opskit import errors, model
-from opskit.transport import fleet
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """An operator's home, with an empty ~/.ssh/config; no agent."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    (tmp_path / ".ssh").mkdir(mode=0o700)
-    (tmp_path / ".ssh" / "config").touch()
-    return tmp_path
 
 
 def environment(folder, host: model.Host, *known: str) -> model.Environment:
@@ -29,12 +16,6 @@ def environment(folder, host: model.Host, *known: str) -> model.Environment:
     known_hosts.write_text("".join(known))
     ssh = model.Ssh(known_hosts=(str(known_hosts),), connect_timeout=5.0)
     return model.Environment("test", (host,), places.app(folder), "custom", ssh=ssh, root=str(folder))
-
-
-def reaches(made: model.Environment) -> bool:
-    with contextlib.closing(fleet.Fleet(made, places.HOLD, timing=places.FAST)) as hosts:
-        hosts.open()
-        return json.loads(run(hosts, "show", "a b").tail) == ["a b"]
 
 
 def config(home, text: str) -> None:

@@ -36,7 +36,7 @@ def size(number: int) -> str:
     """Bytes for people: `1.2 GB`."""
     amount = float(number)
     for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:  # noqa: PLR2004
+        if amount < 1000:  # noqa: PLR2004 - three digits fit
             return f"{amount:.0f} {unit}" if unit in ("B", "kB", "MB") else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
