@@ -23,6 +23,7 @@ import measuring
 from measuring import Row
 
 from opskit import frameworks, journal, model, testing
+from opskit.reporters import webhook
 from opskit.tasks import flow, interrupts, project, wiring
 from opskit.transport import lines
 
@@ -99,7 +100,7 @@ def _roll_out(root: Path, ids: Sequence[str], *, sync: bool) -> int:
     fleet.open()
     asked = project.Project(environment, frameworks.get(environment), fleet)
     with contextlib.closing(record), interrupts.Interrupts(lambda _: None) as interrupted:
-        rollout = flow._Rollout(asked, project.Options(), record, interrupted, clock)  # noqa: SLF001 - the real one
+        rollout = flow.wired(asked, project.Options(), record, interrupted, clock, webhook.Webhook(""))
         return rollout.go()
 
 

@@ -68,19 +68,32 @@ def _migrate(
                 if again:  # what the journal says now that nobody else writes it
                     options = replace(options, resume=replace(again, run=record.run))
                 asked = project.Project(reached, frameworks.get(reached), hosts)
-                said = desk.Desk(record.folder, interrupted, reached.name, wiring.operator())
-                around = hooks.Hooks(reached, record, said, interrupted, clock, told)
-                rollout = _Rollout(asked, options, record, interrupted, clock, said, around)
-                said.say = rollout.notice
-                hosts.notice = rollout.notice
+                rollout = wired(asked, options, record, interrupted, clock, told)
                 try:
                     return rollout.go()
-                finally:
-                    around.end("opskit itself broke")  # else it has ended: a maintenance mode must not be left behind
+                finally:  # where it has not ended yet: a maintenance mode must not be left behind
+                    rollout.around.end("opskit itself broke")
+
+
+def wired(
+    asked: project.Project,
+    options: project.Options,
+    record: wiring.Record,
+    interrupted: interrupts.Interrupts,
+    clock: wiring.Clock,
+    told: webhook.Webhook,
+) -> Rollout:
+    """One run with all that watches over it: the operator's words, hooks, and who hears of notices."""
+    environment = asked.environment
+    said = desk.Desk(record.folder, interrupted, environment.name, wiring.operator())
+    around = hooks.Hooks(environment, record, said, interrupted, clock, told)
+    rollout = Rollout(asked, options, record, interrupted, clock, said, around)
+    said.say = asked.fleet.notice = rollout.notice
+    return rollout
 
 
 @dataclass(frozen=True)
-class _Rollout:
+class Rollout:
     """One run, wired."""
 
     asked: project.Project
