@@ -78,6 +78,7 @@ class ScriptedFleet:
         self.connected = 0  # how often
         self.closed = False
         self.notice: Callable[[str], None] = lambda _: None
+        self.settings: dict[str, str] = {}  # of PostgreSQL
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
         self._script = dict(script or {})
@@ -105,7 +106,7 @@ class ScriptedFleet:
         """Whether it is open, and its line lives."""
         return self._serving
 
-    def ask(self, command: model.Command) -> model.Reply:
+    def ask(self, command: model.Command, *, configured: bool = False) -> model.Reply:  # noqa: ARG002 - the real one's
         """The scripted answer. Raises ConnectError for one without an exit code."""
         reply = self._answer(command.question or command.args[0], command)
         if reply.exit is None:

@@ -68,6 +68,14 @@ def parse_env_file(text):
     return values
 
 
+def environment_of(env, message):
+    """A command's variables. Its settings of PostgreSQL stand behind those that are there: the last of a name wins."""
+    env = dict(env, **message.get("env", {}))
+    if message.get("pgoptions"):
+        env["PGOPTIONS"] = ("%s %s" % (env.get("PGOPTIONS", ""), message["pgoptions"])).strip()
+    return env
+
+
 def read_env_file(path):
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -571,7 +579,7 @@ class Agent:
         child = None
         try:
             child = Child(self.state, self.opened["run"], message, self.secrets)
-            child.start(self.argv(message), dict(self.env, **message.get("env", {})), self.path)
+            child.start(self.argv(message), environment_of(self.env, message), self.path)
         except (OSError, ValueError) as error:  # no such program, a NUL in an argument, a full disk
             if child is not None:
                 child.discard()

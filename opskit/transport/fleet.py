@@ -42,6 +42,15 @@ def connect(environment: model.Environment, host: model.Host) -> stream.Stream:
     return ssh.connect(environment, host)
 
 
+def pgoptions(settings: Mapping[str, str]) -> str:
+    """`-c name=value …`, as PGOPTIONS has it: of a name that comes twice, the last one wins.
+
+    A blank or a backslash in a value is escaped (libpq 18, "options").
+    """
+    escaped = {name: re.sub(r"([\\\s])", r"\\\1", value) for name, value in settings.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())
+
+
 def _seconds(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
@@ -61,6 +70,7 @@ class Fleet:
         self._environment = environment
         self._hold = hold
         self.notice = notice  # hears what the operator should know
+        self.settings: dict[str, str] = {}  # of PostgreSQL, for the commands of tenants: {name: value}
         self._connector = connector
         self._timing = timing
         self._agent: agent.Agent | None = None
@@ -153,9 +163,13 @@ class Fleet:
 
     # -- commands
 
-    def ask(self, command: model.Command) -> model.Reply:
-        """Ask the project something. Raises what `open` raises, and ConnectError when the answer does not come."""
-        reply = self._alive().ask(self._request(command))
+    def ask(self, command: model.Command, *, configured: bool = False) -> model.Reply:
+        """Ask the project something. Raises what `open` raises, and ConnectError when the answer does not come.
+
+        Where it is `configured`, it is asked with the settings of PostgreSQL that a tenant's command has.
+        """
+        more = {"pgoptions": pgoptions(self.settings)} if configured else {}
+        reply = self._alive().ask({**self._request(command), **more})
         if reply.exit is None:
             raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
         return reply
@@ -165,8 +179,12 @@ class Fleet:
     ) -> model.Reply:
         """Run a management command that may change something. A line that dies after it was sent is a Reply."""
         output = lines.Lines(patterns, hear)
-        request = {**self._request(command), "label": label, "env": {"PGAPPNAME": self.application_name(label)}}
-        return self._alive().run(request, output)
+        of_it = {
+            "label": label,
+            "env": {"PGAPPNAME": self.application_name(label)},
+            "pgoptions": pgoptions(self.settings),
+        }
+        return self._alive().run({**self._request(command), **of_it}, output)
 
     def _request(self, command: model.Command) -> dict[str, Any]:
         """The `run` frame of a command; a question gets its programs, and is told where manage.py is."""

@@ -257,6 +257,23 @@ def test_secrets_leave_the_host_in_no_output(environment, tmp_path):
     assert alone.tail == '["x [REDACTED] y"]\n'
 
 
+def test_settings_of_postgresql_stand_behind_those_that_the_host_has(environment, tmp_path):
+    (tmp_path / "env").write_text("PGOPTIONS=-c search_path=acme\n")
+    app = replace(environment.app, env_file=str(tmp_path / "env"))
+    with contextlib.closing(fleet.Fleet(replace(environment, app=app), places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        without = run(hosts, "environment", "PGOPTIONS")
+        hosts.settings.update(lock_timeout="5000ms", application_name="a b\\")
+        told = run(hosts, "environment", "PGOPTIONS")
+        question = model.Command(("environment", "PGOPTIONS"))
+        asked = [hosts.ask(question).out, hosts.ask(question, configured=True).out]
+    added = "-c search_path=acme -c lock_timeout=5000ms -c application_name=a\\ b\\\\"
+    assert [{"PGOPTIONS": "-c search_path=acme"}, {"PGOPTIONS": added}] == [
+        json.loads(reply.tail) for reply in (without, told)
+    ]
+    assert [{"PGOPTIONS": "-c search_path=acme"}, {"PGOPTIONS": added}] == [json.loads(out) for out in asked]
+
+
 def test_a_link_that_moves_in_mid_run_changes_nothing(environment, tmp_path):
     link = tmp_path / "current"
     link.symlink_to(tmp_path / "app")
