@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from opskit import errors, model
-from opskit.rollout import controls, places
+from opskit.rollout import controls, ids, places
 
 _USUAL = model.Controls()
 _FEW = 3  # of those that share a place, a message names
@@ -71,14 +71,14 @@ def make_plan(
     """The tenants that need a command: the canary as a batch that allows no failure, then the others.
 
     A tenant with nothing pending is current and gets none, unless `everything`. One whose state could not
-    be asked, or was not told, is refused; so are those that share a place. Without a survey (a framework
-    that can't be asked) everyone gets a command. The canary's patterns are held against all that are
-    `listed`, the selected ones or more. Raises UsageError for a canary that matches nobody, CannotStart
-    for one that must not be migrated.
+    be asked, or was not told, is refused; so are those that share a place, and those whose id no command can be
+    given. Without a survey (a framework that can't be asked) everyone else gets a command. The canary's
+    patterns are held against all that are `listed`, the selected ones or more. Raises UsageError for a canary
+    that matches nobody, CannotStart for one that must not be migrated.
     """
     states = {tenant.id: survey.tenants.get(tenant.id) if survey else None for tenant in tenants}
-    refused = {name: _refusal(state) for name, state in states.items() if survey and (state is None or state.error)}
     current = tuple(tenant for tenant in tenants if not everything and _is_current(states[tenant.id]))
+    refused = _refusals(set(states) - {tenant.id for tenant in current}, states, survey)
     refused |= _sharing(set(states) - {tenant.id for tenant in current} - set(refused), states)
     done = {tenant.id for tenant in current} | set(refused)
     todo = controls.ordered(tuple(tenant for tenant in tenants if tenant.id not in done), how.order, expected)
@@ -122,7 +122,7 @@ def _refuse_canaries(first: set[str], refused: Mapping[str, str]) -> None:
     """A canary that can't be migrated has failed already."""
     for name in refused:
         if name in first:
-            raise errors.CannotStart(f"the canary `{name}` can't be migrated: {refused[name]}")
+            raise errors.CannotStart(f"the canary `{places.short(name)}` can't be migrated: {refused[name]}")
 
 
 def _batches(todo: tuple[model.Tenant, ...], first: set[str], how: model.Controls) -> tuple[model.Batch, ...]:
@@ -132,7 +132,18 @@ def _batches(todo: tuple[model.Tenant, ...], first: set[str], how: model.Control
     return tuple(batch for batch in (canary, rest) if batch.tenants)
 
 
-def _refusal(state: model.TenantState | None) -> str:
+def _refusals(
+    names: set[str], states: Mapping[str, model.TenantState | None], survey: model.Survey | None
+) -> dict[str, str]:
+    """Why each of those of `names` that get no command gets none, in listed order."""
+    whys = {name: _refusal(name, state, survey) for name, state in states.items() if name in names}
+    return {name: why for name, why in whys.items() if why}
+
+
+def _refusal(name: str, state: model.TenantState | None, survey: model.Survey | None) -> str:
+    trouble = ids.trouble(name)
+    if trouble or survey is None:
+        return trouble
     return state.error if state else "asking what is pending did not mention it: it may be new"
 
 

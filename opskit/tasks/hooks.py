@@ -16,7 +16,7 @@ from typing import Any
 from opskit import durations, errors, model, redaction
 from opskit.reporters import summary, webhook
 from opskit.reporters.text import printable, shortened
-from opskit.rollout import drive, step
+from opskit.rollout import drive, ids, step
 from opskit.tasks import child, desk, interrupts, task, wiring
 
 _LONGEST = 300  # characters of the last line, in a message
@@ -57,9 +57,6 @@ class Hooks:
 
         Who asks to stop while its hooks run does not want the tenant started after them.
         """
-        if self.environment.hooks.tenant_before and not _fits(tenant.id):
-            why = "its id can't be given to a hook (no command was sent)"
-            return model.Outcome(tenant.id, model.Status.FAILED, error=why)
         self.owed = (tenant.id, attempt)
         try:
             self._must("tenant_before", self._document("tenant_before", tenant=tenant.id, attempt=attempt))
@@ -260,21 +257,14 @@ def _plan(plan: model.Plan) -> dict[str, Any]:
 
 
 def _variables(document: dict[str, Any]) -> dict[str, str]:
-    """The least that a hook of one line wants to know, without reading JSON."""
+    """The least that a hook of one line wants to know, without reading JSON; the id where a variable can hold it."""
+    tenant = document["tenant"] or ""
     return {
         "OPSKIT_EVENT": document["event"],
         "OPSKIT_RUN": document["run_id"],
         "OPSKIT_ENV": document["environment"],
-        "OPSKIT_TENANT": document["tenant"] or "",
+        "OPSKIT_TENANT": "" if ids.trouble(tenant) else tenant,
     }
-
-
-def _fits(value: str) -> bool:
-    """Whether an environment can hold it."""
-    try:
-        return b"\0" not in os.fsencode(value)
-    except UnicodeEncodeError:
-        return False
 
 
 def _without(text: str, secrets: frozenset[str]) -> str:

@@ -26,7 +26,7 @@ _COMMON = {
         "stagger": "the pause between the end of one tenant and the start of the next: `60`, `60s`, `10m`",
         "tenants": "only these: ids, globs or @files of them, with commas between them",
         "exclude": "not these: ids, globs or @files of them, with commas between them",
-        "canary": "these first, alone: a count, or ids and globs; a failure there stops the run. `=3` is the tenant 3",
+        "canary": "these first, alone: a count, or ids, globs, @files; a failure stops the run. `=3` is the tenant 3",
         "max-failures": "stop when more than this many have failed: `3`, or `5%` of the run",
         "fail-fast": "stop at the first failure",
         "retries": "how often to try a tenant again that failed of a lock or a deadlock",

@@ -9,7 +9,7 @@ from typing import Any
 
 from opskit import errors, model
 from opskit.rollout import controls
-from opskit.tasks.task import duration, one_of
+from opskit.tasks.task import duration, one_of, patterns
 
 
 def changes(
@@ -29,7 +29,7 @@ def changes(
         raise errors.UsageError("--until and --max-duration say the same in two ways: give one of them")
     given: dict[str, Any] = {
         "stagger": _parsed("stagger", stagger, lambda text: duration("stagger", text)),
-        "canary": _parsed("canary", canary, controls.parse_canary),
+        "canary": _parsed("canary", canary, _canary),
         "max_failures": _parsed("max-failures", max_failures, controls.parse_allowance),
         "retries": _parsed("retries", retries, controls.parse_retries),
         "order": _parsed("order", order, lambda text: one_of("order", text, controls.ORDERS)),
@@ -38,6 +38,13 @@ def changes(
         "pause_after_canary": pause_after_canary or None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _canary(text: str) -> model.Canary:
+    """A canary, for which an `@file` may stand too: what is in it names tenants, digits as well."""
+    if any(part.strip().startswith("@") for part in text.split(",")):
+        return model.Canary(patterns=patterns("canary", text, mark="="))
+    return controls.parse_canary(text)
 
 
 def _gate(text: str) -> str:

@@ -178,17 +178,19 @@ def duration(flag: str, value: str) -> float:
     return seconds
 
 
-def patterns(flag: str, value: str | None) -> tuple[str, ...]:
+def patterns(flag: str, value: str | None, mark: str = "") -> tuple[str, ...]:
     """The patterns of a comma-separated flag, with those of an `@file` in their place.
 
-    An empty one is an error: it never means everyone. Raises UsageError.
+    `mark` may stand before one that would be read as something else. An empty one is an error: it never means
+    everyone. Raises UsageError.
     """
     if value is None:
         return ()
     parts = [part.strip() for part in value.split(",")]
-    if not all(parts):
+    if not all(part.removeprefix(mark) for part in parts):
         raise errors.UsageError(f"--{flag}: expected ids or globs with commas between them, found `{value}`")
-    return tuple(name for part in parts for name in (_of_file(flag, part[1:]) if part.startswith("@") else (part,)))
+    files = {part: _of_file(flag, part[1:]) for part in parts if part.startswith("@")}
+    return tuple(name for part in parts for name in files.get(part, (part.removeprefix(mark),)))
 
 
 def _of_file(flag: str, path: str) -> tuple[str, ...]:

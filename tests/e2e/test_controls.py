@@ -79,6 +79,15 @@ def test_the_canary_goes_first_and_then_all_the_others(desk, canary, asked):
     assert (result.code, desk.asked) == (0, asked)
 
 
+def test_a_canary_may_stand_in_a_file(desk):
+    (desk.folder / "first.txt").write_text("initech\nglob*\n")
+
+    assert desk.run("migrate-all", "--canary=@first.txt").code == 0
+    assert desk.asked == ["globex", "initech", "acme"]
+    nobody = desk.run("migrate-all", "--canary=@gone.txt")
+    operator.refuses(nobody, 2, "--canary: `@gone.txt` can't be read: no such file or directory")
+
+
 def test_a_canary_that_looks_like_a_count_is_a_tenant_where_it_is_written_so(desk):
     breaks(desk, "1", listing=listing("7", "1", "2"))
 

@@ -185,16 +185,21 @@ def test_a_hostile_id_is_only_data(desk):
     assert not (desk.folder / "y").exists()
 
 
-@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+@pytest.mark.parametrize("name", ["'a\\0b'", r"'\ud800'", "'x' * 200_000"], ids=["nul", "half", "200kB"])
 def test_an_id_that_no_environment_can_hold_fails_alone(desk, name):
-    desk.project(listing=f"print(json.dumps([{{'tenant_id': name}} for name in ({name!r}, 'acme')]))")
-    desk.inventory(hooks={"tenant_before": [LISTEN]})
+    desk.project(listing=f"print(json.dumps([{{'tenant_id': name}} for name in ({name}, 'acme')]))")
+    kinds = {kind: [LISTEN] for kind in ("tenant_before", "tenant_after")}
+    desk.inventory(hooks={**kinds, "failure": ['test -z "$OPSKIT_TENANT" && cat > failed']})
 
-    result = desk.run("migrate-all", "--format=json")
+    result = desk.run("migrate-all", "--format=json", "--gate=echo $OPSKIT_TENANT >> gated")
 
-    assert (result.code, statuses(result)) == (5, {name: "failed", "acme": "migrated"})
-    assert "its id can't be given to a hook (no command was sent)" in result.err
-    assert [each["tenant"] for each in heard(desk)] == ["acme"]
+    failed = json.loads((desk.folder / "failed").read_text())["outcome"]
+    assert (result.code, list(statuses(result).values())) == (5, ["failed", "migrated"])
+    assert failed["error"].startswith("its id ")
+    assert statuses(result)[failed["tenant_id"]] == "failed"
+    assert [each["tenant"] for each in heard(desk)] == ["acme", "acme"]
+    assert (desk.folder / "gated").read_text() == "acme\n"
+    assert " WARNING " not in result.err
 
 
 # ---------------------------------------------------------------- failures

@@ -125,6 +125,34 @@ def test_without_a_survey_everyone_gets_a_command_and_nobody_can_say_what_is_pen
     assert expected == plan.make_plan((A, B), None, model.Controls(stagger=5.0))
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a\0b", "its id holds a NUL"),
+        ("half \ud83d", "its id holds half a character"),
+        ("x" * 131_000, "its id is longer than 127 KB"),
+        ("\N{ELEPHANT}" * 33_000, "its id is longer than 127 KB"),
+    ],
+    ids=["nul", "half", "long", "many bytes"],
+)
+@pytest.mark.parametrize("survey", [None, "asked"])
+def test_an_id_that_no_command_can_be_given_is_refused_alone(name, why, survey):
+    odd = model.Tenant(name)
+    asked = model.Survey((), {"a": state("app.0001_x"), name: state("app.0001_x")}) if survey else None
+    made = plan.make_plan((A, odd), asked)
+    assert ((model.Batch((A,)),), {name: why}) == (made.batches, made.refused)
+
+
+@pytest.mark.parametrize("name", ["x" * 130_000, "byte \udcff", "\N{ELEPHANT}" * 32_000], ids=["long", "byte", "wide"])
+def test_an_id_that_a_command_can_be_given_is_not_refused(name):
+    assert {} == plan.make_plan((model.Tenant(name),), None).refused
+
+
+def test_a_refused_id_with_nothing_pending_is_current():
+    odd = model.Tenant("a\0b")
+    assert (odd,) == plan.make_plan((odd,), model.Survey((), {odd.id: state()})).current
+
+
 def test_no_tenants_are_no_batch():
     assert model.Plan(batches=(), pending={}) == plan.make_plan((), None)
 

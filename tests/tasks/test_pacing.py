@@ -39,6 +39,29 @@ def test_each_flag_changes_its_own_control():
     assert changes(stagger="0", pause_after_canary=True) == {"stagger": 0.0, "pause_after_canary": True}
 
 
+def test_a_canary_may_stand_in_a_file_where_digits_are_a_tenant(tmp_path):
+    (tmp_path / "first").write_text("# ours\n3\n=4\ntest-*\n")
+    (tmp_path / "first.json").write_text('["a,b", "@at"]')
+    text = f"@{tmp_path}/first, =@one,=7,acme,@{tmp_path}/first.json"
+    names = ("3", "=4", "test-*", "@one", "7", "acme", "a,b", "@at")
+    assert changes(canary=text) == {"canary": model.Canary(patterns=names)}
+
+
+@pytest.mark.parametrize(
+    ("canary", "said"),
+    [
+        ("@nowhere", "`@nowhere` can't be read: no such file or directory"),
+        ("@", "`@` can't be read: "),
+        ("@/dev/null", "`@/dev/null` names nobody"),
+        ("@/dev/null,", "expected ids or globs with commas between them, found `@/dev/null,`"),
+        ("@/dev/null,=", "expected ids or globs with commas between them, found `@/dev/null,=`"),
+    ],
+)
+def test_a_canarys_file_that_names_nobody_is_an_error(canary, said):
+    with pytest.raises(errors.UsageError, match=f"^--canary: {said}"):
+        changes(canary=canary)
+
+
 def test_a_duration_ends_that_much_later():
     before = datetime.now().astimezone()
     found = changes(max_duration="2h")["deadline"]
