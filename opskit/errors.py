@@ -12,6 +12,7 @@ could not go on. Each class has the exit code of the task that it ends::
     │   ├── RemoteError         3  a wrong path, Python, manage.py, user or state folder
     │   ├── ListingError        3  the project's answer can't be read
     │   ├── SharedPending       3  the shared database has pending migrations
+    │   ├── PlanDiffers         3  what was reviewed is not what would run now
     │   ├── Declined            3  the operator said no, or could not be asked
     │   └── HookFailed          3  a command of the inventory's hooks failed
     ├── LockHeld                4  another run holds the environment
@@ -33,6 +34,7 @@ __all__ = [
     "ListingError",
     "LockHeld",
     "OpskitError",
+    "PlanDiffers",
     "RemoteError",
     "SharedPending",
     "UsageError",
@@ -61,7 +63,7 @@ class OpskitError(Exception):
 
 
 def _sentence(text: str) -> str:
-    return text if not text or text.endswith((".", "?")) else f"{text}."
+    return text if not text or text.endswith((".", "?", ":")) else f"{text}."
 
 
 class UsageError(OpskitError):
@@ -108,6 +110,14 @@ class ListingError(CannotStart):
 
 class SharedPending(CannotStart):
     """The shared (master, public) database has pending migrations, and --shared was not given."""
+
+
+class PlanDiffers(CannotStart):
+    """The plan that was reviewed is not what would run now; a line a difference, then what to do about it."""
+
+    def told(self, state: str = "") -> str:
+        last = " ".join(each for each in (_sentence(state), self.hint) if each)
+        return "\n".join([*map(_sentence, str(self).split("\n")), *([last] if last else [])])
 
 
 class Declined(CannotStart):

@@ -26,7 +26,7 @@ VERSION = 1
 KEPT = 50  # runs
 _LOOK = 0.05  # seconds: whoever looks whether a run goes on holds its lock for a moment
 _PATIENCE = 20  # looks
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what decoding an odd line raises
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what decoding an odd line raises
 _LAST = 16 * 1024  # bytes that a record's last line is looked for in
 _EVENTS = {
     kind.__name__: kind
@@ -50,10 +50,11 @@ _EVENTS = {
 def encode(event: model.Journalled, seq: int) -> str:
     """`event` as one line of JSON."""
     fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    return json.dumps({"v": VERSION, "seq": seq, "event": type(event).__name__, **fields}, default=_plain)
+    return json.dumps({"v": VERSION, "seq": seq, "event": type(event).__name__, **fields}, default=plain)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What `json.dumps` writes in the place of a noun of opskit.model: what it asks for as its `default`."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -69,11 +70,11 @@ def decode(line: str) -> model.Journalled | None:
     kind = _EVENTS.get(data["event"])
     if kind is None:
         return None
-    event: model.Journalled = _build(kind, {**data, "at": datetime.fromisoformat(data["at"])})
+    event: model.Journalled = build(kind, {**data, "at": datetime.fromisoformat(data["at"])})
     return event
 
 
-def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:
+def build(kind: type[Any], data: Mapping[str, Any]) -> Any:
     """A dataclass of the fields it knows; JSON's lists are tuples here. Raises ValueError for another sort."""
     known = {field.name: str(field.type) for field in dataclasses.fields(kind)}
     values = {name: _value(name, value) for name, value in data.items() if name in known}
@@ -112,15 +113,15 @@ def _value(name: str, value: Any) -> Any:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "outcome": lambda value: _build(model.Outcome, {**value, "status": model.Status(value["status"])}),
-    "plan": lambda value: _build(model.Plan, value),
-    "batches": lambda value: tuple(_build(model.Batch, each) for each in value),
-    "tenants": lambda value: tuple(_build(model.Tenant, each) for each in value),
-    "current": lambda value: tuple(_build(model.Tenant, each) for each in value),
+    "outcome": lambda value: build(model.Outcome, {**value, "status": model.Status(value["status"])}),
+    "plan": lambda value: build(model.Plan, value),
+    "batches": lambda value: tuple(build(model.Batch, each) for each in value),
+    "tenants": lambda value: tuple(build(model.Tenant, each) for each in value),
+    "current": lambda value: tuple(build(model.Tenant, each) for each in value),
     "deadline": lambda value: value and datetime.fromisoformat(value),
-    "rollout": lambda value: _build(model.Controls, value),
-    "canary": lambda value: _build(model.Canary, value),
-    "max_failures": lambda value: _build(model.Allowance, value) if isinstance(value, dict) else value,
+    "rollout": lambda value: build(model.Controls, value),
+    "canary": lambda value: build(model.Canary, value),
+    "max_failures": lambda value: build(model.Allowance, value) if isinstance(value, dict) else value,
 }
 
 
@@ -266,7 +267,7 @@ def read(folder: Path) -> Iterator[model.Journalled]:
             event = decode(line)
         except errors.JournalError as error:
             raise errors.JournalError(f"{folder}/journal.jsonl, line {number}: {error}") from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise errors.JournalError(f"{folder}/journal.jsonl, line {number} can't be read: {error}") from error
         if event is not None:
             yield event
@@ -276,12 +277,21 @@ def load(folder: Path) -> runs.Run:
     return runs.fold(read(folder))
 
 
+def beginning(folder: Path) -> model.RunStarted | None:
+    """What a run said when it began, without reading the rest; None where that can't be read."""
+    with contextlib.suppress(errors.JournalError, OSError, *UNREADABLE):
+        with (folder / "journal.jsonl").open("rb") as file:
+            first = decode(file.readline().decode())
+        return first if isinstance(first, model.RunStarted) else None
+    return None
+
+
 def glance(folder: Path) -> runs.Run:
     """A run as a list of runs shows it; one that has ended, of its first and last line alone. Raises JournalError.
 
     A hundred thousand tenants are 20 MB of plan, and a list may have fifty of them.
     """
-    with contextlib.suppress(errors.JournalError, OSError, *_UNREADABLE):  # reading it all names the line
+    with contextlib.suppress(errors.JournalError, OSError, *UNREADABLE):  # reading it all names the line
         with (folder / "journal.jsonl").open("rb") as file:
             first = decode(file.readline().decode())
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST))

@@ -412,6 +412,32 @@ class Plan:
     code: Mapping[str, str] = field(default_factory=dict)  # {migration: digest of its source}, of those pending
 
 
+@dataclass(frozen=True)
+class Reviewed:
+    """A plan as it is written to a file for somebody to read, with all that must still hold when it is applied.
+
+    `code` is {migration: digest of its source} of all that are pending, the shared database's among them.
+    `revision` is "" and `shared_pending` None where nobody can say.
+    """
+
+    at: datetime
+    opskit: str  # version
+    operator: str
+    machine: str
+    args: tuple[str, ...]  # redacted
+    environment: str
+    revision: str
+    code: Mapping[str, str]
+    shared: bool  # --shared was given
+    shared_pending: tuple[str, ...] | None
+    only: tuple[str, ...]  # patterns
+    exclude: tuple[str, ...]
+    everything: bool
+    rollout: Controls
+    timeout: float | None
+    plan: Plan
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -431,6 +457,7 @@ class RunStarted:
     migration_name: str = ""  # and to where
     rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
+    applies: str = ""  # the digest of the plan file that was applied
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,27 @@ def select(
     return chosen
 
 
+def matching(
+    tenants: tuple[model.Tenant, ...], only: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> tuple[model.Tenant, ...]:
+    """As `select`, without a word where a pattern matches nothing."""
+    wanted = _match(tenants, only)[0] if only else {tenant.id for tenant in tenants}
+    unwanted = _match(tenants, exclude)[0]
+    return tuple(tenant for tenant in tenants if tenant.id in wanted and tenant.id not in unwanted)
+
+
 def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: str) -> set[str]:
+    found, missed = _match(tenants, patterns)
+    if missed:
+        raise errors.UsageError(
+            f"{flag}: nothing matches {_some(missed)} among {len(tenants)} tenants",
+            hint="`invoke show-tenants` lists them.",
+        )
+    return found
+
+
+def _match(tenants: tuple[model.Tenant, ...], patterns: Sequence[str]) -> tuple[set[str], list[str]]:
+    """The ids that match, and the patterns that match none."""
     ids = [tenant.id for tenant in tenants]
     known = set(ids)
     found: set[str] = set()
@@ -44,12 +64,7 @@ def _matching(tenants: tuple[model.Tenant, ...], patterns: Sequence[str], flag: 
         found |= matched
         if not matched:
             missed.append(pattern)
-    if missed:
-        raise errors.UsageError(
-            f"{flag}: nothing matches {_some(missed)} among {len(ids)} tenants",
-            hint="`invoke show-tenants` lists them.",
-        )
-    return found
+    return found, missed
 
 
 def _some(patterns: Sequence[str], most: int = 5) -> str:

@@ -16,7 +16,7 @@ from opskit.frameworks import django
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, step, verify
-from opskit.tasks import desk, gate, hooks, interrupts, project, resuming, wiring
+from opskit.tasks import desk, gate, hooks, interrupts, project, resuming, reviewing, wiring
 from opskit.tasks.task import as_called, complain, show_summary
 from opskit.transport import fleet
 
@@ -138,11 +138,13 @@ class Rollout:
             self.interrupted.over = True
             return step.INTERRUPTED, errors.Interrupted("interrupted")
         except errors.OpskitError as error:
-            return str(error), error
+            return " ".join(str(error).split()), error
 
     def _begin(self) -> None:
         hosts = self.asked.fleet
         self._tell(model.RunResumed(**self._sitting()) if self.options.resume else self._started())
+        if self.options.applies:
+            self.notice(reviewing.told(self.options.applies))
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
             name = str(left.get("label", "?"))
@@ -171,6 +173,7 @@ class Rollout:
             migration_name=self.options.migration_name,
             rollout=_kept(environment.rollout),
             timeout=environment.timeout,
+            applies=self.options.applies.digest if self.options.applies else "",
         )
 
     def _sitting(self) -> dict[str, Any]:
@@ -197,16 +200,24 @@ class Rollout:
         survey = self.asked.survey(self._doubtful())
         if self.options.resume:
             resuming.refuse_changes(self.options, survey)
+        reviewed = reviewing.reviewed_plan(self.options, self.asked, survey)
         confirmed = self._shared_first(survey)
         if confirmed:
             survey = self.asked.survey(self._doubtful())
+            reviewed = reviewing.reviewed_plan(self.options, self.asked, survey, shared_done=True)
         tenants = self.asked.tenants(least=0 if confirmed else 1)
         if not tenants:
             self.notice(f"`{self.asked.environment.name}` has no tenants yet")
             return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
+        made = reviewed or self._plan(tenants, survey)
+        if made.batches and not confirmed:
+            self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
+        return self._drive(made)
+
+    def _plan(self, tenants: tuple[model.Tenant, ...], survey: model.Survey | None) -> model.Plan:
         chosen = self._left(tenants, survey) if self.options.resume else project.select(tenants, self.options)
-        made = plan.make_plan(
+        return plan.make_plan(
             chosen,
             survey,
             self.asked.environment.rollout,
@@ -214,9 +225,6 @@ class Rollout:
             expected=project.history(self.asked.environment, chosen),
             listed=tenants,
         )
-        if made.batches and not confirmed:
-            self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
-        return self._drive(made)
 
     # -- what an earlier part of this run left open
 

@@ -40,6 +40,8 @@ _COMMON = {
         "all": "run the command for tenants with nothing pending, too",
         "shared": "migrate the shared (master, public) database first, where it has pending migrations",
         "plan": "show what would be done, and do nothing",
+        "out": "write the plan to this file, too, for somebody to review and --apply to run; needs --plan",
+        "apply": "run the plan in this file: refused where revision, migrations, tenants or what is pending differ",
     },
     optional=("resume",),
 )
@@ -63,6 +65,8 @@ def migrate_all(
     all: bool = False,
     shared: bool = False,
     plan: bool = False,
+    out: str | None = None,
+    apply: str | None = None,
     timeout: str | None = None,
     yes: bool = False,
     format: str = "table",
@@ -70,7 +74,7 @@ def migrate_all(
     v: bool = False,
 ) -> int:
     """Migrate every tenant that has something pending, one after the other."""
-    from opskit.tasks import flow, pacing, planning, project, resuming  # noqa: PLC0415 - start-up time
+    from opskit.tasks import flow, pacing, planning, project, resuming, reviewing  # noqa: PLC0415 - start-up time
 
     options = project.Options(
         only=patterns("tenants", tenants),
@@ -94,6 +98,11 @@ def migrate_all(
         pause_after_canary=pause_after_canary,
     )
     limits = _limits(timeout)
+    if apply is not None:
+        if resume:
+            raise errors.UsageError("--apply begins a run, and --resume goes on with one: give one of them")
+        options, env = reviewing.applying(apply, options, env)
+        how, limits = reviewing.controls(options, how), reviewing.limits(options, limits)
     chosen = environment(context, env if env is not None else _of_the_run(resume))
     if resume:
         options = resuming.options(options, chosen, "" if resume is True else resume, changed_code=changed_code)
@@ -102,9 +111,10 @@ def migrate_all(
     if resume:
         resuming.refuse_hidden(chosen.rollout)
     pacing.someone_to_ask(chosen.rollout)
-    if plan or context.config.run.dry:
-        return planning.show_plan(chosen, options)
-    return flow.migrate(chosen, options)
+    planned = plan or context.config.run.dry
+    if out is not None:
+        options = reviewing.writing(out, options, chosen, planned=planned)
+    return (planning.show_plan if planned else flow.migrate)(chosen, options)
 
 
 @task(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from opskit import durations, errors, frameworks, model
 from opskit.reporters.text import named, plural, printable, some, typed
 from opskit.rollout import eta, plan
-from opskit.tasks import project, resuming, wiring
+from opskit.tasks import project, resuming, reviewing, wiring
 from opskit.tasks.task import answer, answer_data, complain
 from opskit.transport import fleet
 
@@ -24,14 +24,15 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
         asked = project.Project(reached, frameworks.get(reached), hosts)
         survey = asked.survey()
         shared = (survey.shared if survey else None) or ()
+        reviewed = reviewing.reviewed_plan(options, asked, survey)
         try:
             listed = asked.tenants()
             tenants = _chosen(options, listed, survey, hosts)
         except errors.ListingError:
-            if not shared:  # where the tenant table itself is pending, the listing can't work yet
+            if not shared or options.out:  # where the tenant table itself is pending, the listing can't work yet
                 raise
             listed = tenants = ()
-        made = plan.make_plan(
+        made = reviewed or plan.make_plan(
             tenants,
             survey,
             environment.rollout,
@@ -39,6 +40,8 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
             expected=project.history(environment, tenants),
             listed=listed,
         )
+        if options.out:
+            reviewing.write(reached, options, hosts.ready.revision, survey, made)
         unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None
 
     if options.json:
@@ -122,6 +125,8 @@ def _next(environment: model.Environment, options: project.Options, shared: bool
     named = f"--env={environment.name}"
     if shared and options.tenant_id:
         return f"invoke migrate-all {named} --shared"
+    if options.out:
+        return f"invoke migrate-all --apply={typed(options.out)}"
     words = [word for word in sys.argv[1:] if word not in ("--plan", "--dry", "-R")]
     if not any(word == "--env" or word.startswith("--env=") for word in words):
         words.append(named)

@@ -28,6 +28,15 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class Applied:
+    """The plan that is to be applied, and the file that it was in."""
+
+    file: str
+    plan: model.Reviewed
+    digest: str
+
+
+@dataclass(frozen=True)
 class Options:
     """What the flags of a task say, parsed."""
 
@@ -43,6 +52,8 @@ class Options:
     log_file: str | None = None
     verbose: bool = False
     resume: Resumed | None = None
+    applies: Applied | None = None
+    out: str | None = None  # the file that the plan is to be written to
 
 
 @dataclass(frozen=True)
