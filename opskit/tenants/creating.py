@@ -10,51 +10,67 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError
 
 from opskit import model
-from opskit.tenants import databases, history, migrating, models, telling
+from opskit.tenants import databases, history, making, migrating, models, naming, registry, telling
+from opskit.tenants.errors import TenantDatabaseError
 
 
-def create(tenant_id: str, name: str, hear: telling.Hear | None = None) -> models.Tenant:
-    """Create a tenant's row and database, and migrate it where there is somebody to hear of it.
+def create(tenant_id: str, name: str, hear: telling.Hear | None = None, **where: str) -> models.AbstractTenant:
+    """Create a tenant's row and its database or schema, and migrate it where there is somebody to hear of it.
 
-    What was created is undone when a later step fails. Raises CommandError.
+    `where` are fields of the tenant: `isolation_type`, `database`, `schema`, `alias`, `url_variable`. A database that
+    an alias or a variable names is used as it is. What was created is undone when a later step fails.
+    Raises CommandError.
     """
-    with _row(tenant_id, name) as tenant, _database(tenant.database):
+    tenant: models.AbstractTenant = registry.tenant_model()(tenant_id=tenant_id, name=name, **where)
+    _name(tenant)
+    with _row(tenant), _place(tenant):
         if hear is not None:
             _migrate(tenant, hear)
     return tenant
 
 
+def _name(tenant: models.AbstractTenant) -> None:
+    if tenant.isolation_type == models.Isolation.SCHEMA:
+        tenant.schema = tenant.schema or naming.schema_for(tenant.tenant_id)
+    elif databases.is_masters_own(tenant):
+        sqlite = databases.vendor() == "sqlite"
+        tenant.database = tenant.database or naming.database_for(tenant.tenant_id, sqlite=sqlite)
+
+
 @contextlib.contextmanager
-def _row(tenant_id: str, name: str) -> Iterator[models.Tenant]:
-    tenant = models.Tenant(tenant_id=tenant_id, name=name, database=databases.name_for(tenant_id))
+def _row(tenant: models.AbstractTenant) -> Iterator[None]:
     try:
         tenant.clean_fields()
         tenant.save()
     except ValidationError as error:
         raise CommandError(_said(error)) from error
     except IntegrityError as error:
-        raise CommandError(f"tenant `{tenant_id}` exists already. nothing was created") from error
+        raise CommandError(f"tenant `{tenant.tenant_id}` exists already. nothing was created") from error
     try:
-        yield tenant
+        yield
     except BaseException:
         tenant.delete()
         raise
 
 
 @contextlib.contextmanager
-def _database(name: str) -> Iterator[None]:
+def _place(tenant: models.AbstractTenant) -> Iterator[None]:
+    made = tenant.isolation_type == models.Isolation.SCHEMA or databases.is_masters_own(tenant)
     try:
-        databases.create(name)
-    except databases.TenantDatabaseError as error:
+        registry.refuse_company(tenant)
+        if made:
+            making.create(tenant)
+    except TenantDatabaseError as error:
         raise CommandError(f"{error}. nothing was created") from error
     try:
         yield
     except BaseException:
-        databases.drop(name)
+        if made:
+            making.drop(tenant)
         raise
 
 
-def _migrate(tenant: models.Tenant, hear: telling.Hear) -> None:
+def _migrate(tenant: models.AbstractTenant, hear: telling.Hear) -> None:
     outcome = migrating.migrate(tenant, history.Target(), hear)
     if outcome.status is model.Status.FAILED:
         raise CommandError(

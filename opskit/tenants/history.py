@@ -12,7 +12,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.loader import AmbiguityError, MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from opskit import redaction
 from opskit.tenants import databases, models, routers
+from opskit.tenants.errors import TenantDatabaseError
 
 Node = tuple[str, str | None]  # (app label, migration name); None is before the first
 
@@ -31,13 +33,15 @@ class History:
 
 @dataclass(frozen=True)
 class Target:
-    """How far to migrate: all the way, one app, or to one of its migrations."""
+    """How far to migrate: all the way, one app, or to one of its migrations; `fake` and `fake_initial` as Django's."""
 
     app_label: str = ""
     migration_name: str = ""
+    fake: bool = False
+    fake_initial: bool = False
 
 
-def of_tenants(tenants: Iterable[models.Tenant]) -> Iterator[tuple[models.Tenant, History]]:
+def of_tenants(tenants: Iterable[models.AbstractTenant]) -> Iterator[tuple[models.AbstractTenant, History]]:
     """Ask every tenant's database; the code's migrations are read once."""
     code = MigrationLoader(None)
     for tenant in tenants:
@@ -45,9 +49,9 @@ def of_tenants(tenants: Iterable[models.Tenant]) -> Iterator[tuple[models.Tenant
 
 
 def shared_pending() -> tuple[str, ...]:
-    """What the shared database has yet to apply. The tenants' apps don't count: they are not there."""
+    """What the master database has yet to apply. The tenants' apps don't count: they are not there."""
     loader = MigrationLoader(connections[DEFAULT_DB_ALIAS])
-    return names(_forwards(loader, _leaves(loader, routers.shared_apps()), loader.applied_migrations))
+    return names(_forwards(loader, _leaves(loader, routers.master_apps()), loader.applied_migrations))
 
 
 def names(nodes: Iterable[Node]) -> tuple[str, ...]:
@@ -56,8 +60,8 @@ def names(nodes: Iterable[Node]) -> tuple[str, ...]:
 
 def reason(error: BaseException) -> str:
     """An exception in one line."""
-    text = " ".join(str(error).split())
-    if isinstance(error, (CommandError, databases.TenantDatabaseError)):
+    text = " ".join(redaction.redact(str(error)).split())
+    if isinstance(error, (CommandError, TenantDatabaseError)):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -73,7 +77,7 @@ def refuse_conflicts(loader: Any) -> None:
 def resolve(loader: Any, target: Target) -> list[Node]:
     """The graph's nodes to migrate a tenant to. Raises CommandError for a name that means nothing, or two things."""
     if not target.app_label:
-        return _leaves(loader, loader.migrated_apps - routers.shared_apps())
+        return _leaves(loader, loader.migrated_apps & routers.tenant_apps())
     _check_label(loader, target.app_label)
     if not target.migration_name:
         return _leaves(loader, {target.app_label})
@@ -82,7 +86,7 @@ def resolve(loader: Any, target: Target) -> list[Node]:
     return [_by_prefix(loader, target)]
 
 
-def _of_tenant(tenant: models.Tenant, code: Any) -> History:
+def _of_tenant(tenant: models.AbstractTenant, code: Any) -> History:
     try:
         with databases.connected(tenant) as alias:
             return _ask(connections[alias], code)
@@ -118,8 +122,8 @@ def _check_label(loader: Any, label: str) -> None:
         apps.get_app_config(label)
     except LookupError as error:
         raise CommandError(str(error)) from error
-    if label in routers.shared_apps():
-        raise CommandError(f"app `{label}` lives in the shared database. `manage.py migrate {label}` migrates it")
+    if label not in routers.tenant_apps():
+        raise CommandError(f"app `{label}` lives in the master database. `manage.py migrate {label}` migrates it")
     if label not in loader.migrated_apps:
         raise CommandError(f"app `{label}` has no migrations")
 

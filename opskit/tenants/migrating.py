@@ -18,12 +18,13 @@ from typing import Any
 from django.apps import apps
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db import connections
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ModelState
 from django.utils.module_loading import module_has_submodule
 
 from opskit import model
-from opskit.tenants import context, databases, history, models
+from opskit.tenants import context, databases, history, locks, models, sessions, signals
+from opskit.tenants.errors import TenantLockedError
+from opskit.tenants.executor import MigrationExecutor
 
 Step = tuple[Any, bool]  # (migration, backwards)
 
@@ -44,9 +45,10 @@ Heard = model.TenantStarted | model.TenantFinished | Progress
 class _Work:
     """What is known so far about one tenant's migration."""
 
-    tenant: models.Tenant
+    tenant: models.AbstractTenant
     target: history.Target
     hear: Callable[[Heard], None]
+    limits: sessions.Limits = sessions.UNLIMITED
     announced: bool = False
     steps: int = 0
     applied: list[str] = field(default_factory=list)
@@ -71,17 +73,25 @@ class _Work:
         self.hear(progress)
 
 
-def migrate(tenant: models.Tenant, target: history.Target, hear: Callable[[Heard], None]) -> model.Outcome:
-    """Bring a tenant to the target, and tell how that went. Whatever a migration raises is the Outcome's error."""
+def migrate(
+    tenant: models.AbstractTenant,
+    target: history.Target,
+    hear: Callable[[Heard], None],
+    limits: sessions.Limits = sessions.UNLIMITED,
+) -> model.Outcome:
+    """Bring a tenant to the target, and tell how that went. Whatever a migration raises is the Outcome's error.
+
+    The tenant's lock is held meanwhile; where somebody else has it, the outcome says who.
+    """
     began = time.monotonic()
-    work = _Work(tenant, target, hear)
+    work = _Work(tenant, target, hear, limits)
     outcome = replace(_attempt(work), seconds=round(time.monotonic() - began, 3))
     hear(model.TenantFinished(datetime.now(UTC), outcome))
     return outcome
 
 
 @contextlib.contextmanager
-def planned(tenant: models.Tenant, target: history.Target) -> Iterator[list[Step]]:
+def planned(tenant: models.AbstractTenant, target: history.Target) -> Iterator[list[Step]]:
     """The steps that would run, without running or creating anything. Raises what the database raises."""
     with _at_work(tenant) as alias:
         yield _plan(MigrationExecutor(connections[alias]), target)[1]
@@ -89,10 +99,29 @@ def planned(tenant: models.Tenant, target: history.Target) -> Iterator[list[Step
 
 def _attempt(work: _Work) -> model.Outcome:
     try:
-        with _at_work(work.tenant) as alias:
-            _bring_to_target(work, alias)
-            left = _left(alias, work.target)
+        with locks.held(work.tenant.tenant_id), _at_work(work.tenant, work.limits) as alias:
+            return _announced(work, alias)
+    except TenantLockedError as taken:
+        return replace(_failed(work, str(taken)), retryable=True)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever keeps a tenant from being migrated is its failure
+        return _failed(work, history.reason(error))
+
+
+def _announced(work: _Work, alias: str) -> model.Outcome:
+    """The outcome, of which the project's receivers hear before and after."""
+    heard = {"sender": type(work.tenant), "tenant": work.tenant, "using": alias}
+    signals.pre_tenant_migrate.send(**heard)
+    outcome = _migrated(work, alias)
+    signals.post_tenant_migrate.send_robust(**heard, outcome=outcome)
+    return outcome
+
+
+def _migrated(work: _Work, alias: str) -> model.Outcome:
+    try:
+        _bring_to_target(work, alias)
+        left = _left(alias, work.target)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a migration may raise anything, and that is its failure
+        connections[alias].close()
         return _failed(work, history.reason(error))
     if left:
         return _failed(work, f"it ran without an error, and these are still pending: {', '.join(left)}")
@@ -107,7 +136,7 @@ def _bring_to_target(work: _Work, alias: str) -> None:
     targets, plan = _plan(executor, work.target)
     work.steps = len(plan)
     work.announce(_names(step for step in plan if not step[1]))
-    _execute(executor, targets, plan)
+    _execute(executor, targets, plan, work.target)
 
 
 def _plan(executor: Any, target: history.Target) -> tuple[list[history.Node], list[Step]]:
@@ -118,11 +147,11 @@ def _plan(executor: Any, target: history.Target) -> tuple[list[history.Node], li
     return targets, executor.migration_plan(targets)
 
 
-def _execute(executor: Any, targets: list[history.Node], plan: list[Step]) -> None:
+def _execute(executor: Any, targets: list[history.Node], plan: list[Step], how: history.Target) -> None:
     alias = executor.connection.alias
     before = executor._create_project_state(with_applied_migrations=True)  # noqa: SLF001 - as Django's migrate
     emit_pre_migrate_signal(0, False, alias, apps=before.apps, plan=plan)
-    after = executor.migrate(targets, plan=plan, state=before.clone())
+    after = executor.migrate(targets, plan=plan, state=before.clone(), fake=how.fake, fake_initial=how.fake_initial)
     emit_post_migrate_signal(0, False, alias, apps=_rendered(after), plan=plan)
 
 
@@ -168,9 +197,9 @@ def _outcome(work: _Work, status: model.Status, error: str = "") -> model.Outcom
 
 
 @contextlib.contextmanager
-def _at_work(tenant: models.Tenant) -> Iterator[str]:
+def _at_work(tenant: models.AbstractTenant, limits: sessions.Limits = sessions.UNLIMITED) -> Iterator[str]:
     # stdout carries results: what a migration prints is a message
-    with databases.connected(tenant) as alias, context.using(alias), contextlib.redirect_stdout(sys.stderr):
+    with databases.connected(tenant, limits) as alias, context.using(alias), contextlib.redirect_stdout(sys.stderr):
         yield alias
 
 

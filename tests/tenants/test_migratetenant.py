@@ -201,7 +201,7 @@ def test_a_migration_is_undone_as_djangos_migrate_does(project):
         (["shop"], "app `shop` has no migrations"),
         (["products", "0009"], "app `products` has no migration that starts with `0009`"),
         (["products", "000"], "more than one migration of app `products` starts with `000`"),
-        (["opskit_tenants"], "app `opskit_tenants` lives in the shared database. `manage.py migrate opskit_tenants`"),
+        (["opskit_tenants"], "app `opskit_tenants` lives in the master database. `manage.py migrate opskit_tenants`"),
     ],
 )
 def test_a_target_that_means_nothing_has_its_own_sentence(project, target, reason):

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('tenant_id',),
+                'swappable': 'OPSKIT_TENANT_MODEL',
             },
         ),
     ]

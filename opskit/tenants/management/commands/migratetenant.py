@@ -8,7 +8,8 @@ from django.core.management.commands.migrate import Command as Migrate
 from django.db import Error
 
 from opskit import model
-from opskit.tenants import databases, history, migrating, models, printing, registry, telling
+from opskit.tenants import history, migrating, models, printing, registry, telling
+from opskit.tenants.errors import TenantDatabaseError
 
 
 class Command(BaseCommand):
@@ -32,21 +33,21 @@ class Command(BaseCommand):
         else:
             self._migrate(tenant, target, options["format"])
 
-    def _migrate(self, tenant: models.Tenant, target: history.Target, form: str) -> None:
+    def _migrate(self, tenant: models.AbstractTenant, target: history.Target, form: str) -> None:
         events = form == "jsonl"
         hear = telling.as_events(self.stdout, self.stderr) if events else telling.as_text(self.stdout)
         outcome = migrating.migrate(tenant, target, hear)
         if outcome.status is model.Status.FAILED:
             raise CommandError(f"Migrations failed for tenant '{printing.shown(outcome.tenant)}': {outcome.error}")
 
-    def _preview(self, tenant: models.Tenant, target: history.Target, options: dict[str, Any]) -> None:
+    def _preview(self, tenant: models.AbstractTenant, target: history.Target, options: dict[str, Any]) -> None:
         if options["format"] == "jsonl":
             raise CommandError("--plan and --check migrate nothing and have no events: leave out --format=jsonl")
         try:
             with migrating.planned(tenant, target) as plan:
                 if options["plan"]:
                     self._show(plan)
-        except (Error, databases.TenantDatabaseError) as error:
+        except (Error, TenantDatabaseError) as error:
             raise CommandError(history.reason(error)) from error
         if plan and options["check"]:
             sys.exit(1)

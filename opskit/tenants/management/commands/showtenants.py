@@ -29,11 +29,11 @@ class Command(BaseCommand):
             printing.write(self.stderr, "no tenants yet. `manage.py createtenant --tenant-id=… --name=…` makes one")
 
 
-def _row(tenant: models.Tenant) -> dict[str, Any]:
+def _row(tenant: models.AbstractTenant) -> dict[str, Any]:
     return {"tenant_id": tenant.tenant_id, "name": tenant.name, "isolation_type": tenant.isolation_type}
 
 
-def _with_status(tenant: models.Tenant, found: history.History) -> dict[str, Any]:
+def _with_status(tenant: models.AbstractTenant, found: history.History) -> dict[str, Any]:
     row = {**_row(tenant), "applied": list(found.applied), "pending": list(found.pending)}
     return {**row, "error": found.error} if found.error else row
 

@@ -1,0 +1,203 @@
+"""A schema per tenant: real schemas of a real PostgreSQL, through Django's own backend and both of its drivers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import servers
+
+ALL = 4  # migrations of the tenants' apps
+PSYCOPG2 = "import sys\nsys.modules['psycopg'] = None  # as where only psycopg2 is installed\n"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A project whose master is on PostgreSQL."""
+
+    project: object
+    postgres: object
+    database: str
+
+    def manage(self, *args, **more):
+        return self.project.manage(*args, **more)
+
+    def create(self, tenant_id, *flags, **more):
+        flags = ("--isolation-type=schema", "--no-migrate", *flags)
+        return self.manage("createtenant", f"--tenant-id={tenant_id}", "--name=N", *flags, **more)
+
+    def sql(self, statement):
+        return self.postgres.execute(statement, database=self.database)
+
+    def settings(self, text):
+        with (self.project.folder / "shop" / "settings.py").open("a") as settings:
+            settings.write(f"\n{text}\n")
+
+    def count(self, schema):
+        return self.sql(f'SELECT count(*) FROM "{schema}".django_migrations')[0][0]
+
+
+@pytest.fixture
+def shop(project, postgres):
+    database = postgres.new_database("master")
+    made = Shop(project, postgres, database)
+    master = {"ENGINE": "django.db.backends.postgresql", **postgres.django(database)}
+    made.settings(f"DATABASES['default'] = {master!r}")
+    made.manage("migrate", "opskit_tenants")
+    return made
+
+
+@pytest.fixture(params=["psycopg", "psycopg2"])
+def driven(shop, request):
+    if request.param == "psycopg2":
+        settings = shop.project.folder / "shop" / "settings.py"
+        settings.write_text(PSYCOPG2 + settings.read_text())
+    return shop
+
+
+def test_a_schema_is_made_listed_migrated_and_keeps_a_history_of_its_own(driven):
+    driven.create("acme")
+    driven.create("globex", '--schema=Globex Corp\'s "own"')
+    driven.manage("migratetenant", "--tenant-id=acme")
+    driven.manage("migratetenant", "--tenant-id=globex", "users")
+    assert (ALL, 2) == (driven.count("public_acme"), driven.count('Globex Corp\'s ""own""'))
+    status = driven.project.status()
+    assert ("schema", ALL, []) == (
+        status["acme"]["isolation_type"],
+        len(status["acme"]["applied"]),
+        status["acme"]["pending"],
+    )
+    assert 2 == len(status["globex"]["pending"])
+    tables = driven.sql(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_name = 'users_user'"
+    )
+    assert {"public_acme", 'Globex Corp\'s "own"'} == {schema for schema, _ in tables}
+
+
+def test_databases_and_schemas_live_side_by_side(shop):
+    shop.create("acme")
+    shop.manage("createtenant", f"--tenant-id={shop.database}x", "--name=N", "--no-migrate")
+    for tenant in ("acme", f"{shop.database}x"):
+        shop.manage("migratetenant", f"--tenant-id={tenant}")
+    assert ALL == shop.count("public_acme")
+    assert [(ALL,)] == shop.postgres.execute("SELECT count(*) FROM django_migrations", database=f"{shop.database}x_db")
+    assert ["schema", "database"] == [row["isolation_type"] for row in shop.project.status().values()]
+    shop.postgres.execute(f'DROP DATABASE "{shop.database}x_db"')
+
+
+def test_a_failed_migration_drops_the_schema_that_was_created(shop):
+    shop.project.add_migration("migrations.RunSQL('SELECT 1/0')")
+    flags = ("--tenant-id=acme", "--name=N", "--isolation-type=schema")
+    said = shop.manage("createtenant", *flags, expect=1)
+    assert "what was created is removed: DataError: division by zero" in said.err
+    assert [] == shop.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'public_acme'")
+    assert {} == shop.project.status()
+
+
+def test_a_schema_that_is_gone_is_an_error_and_is_not_created(shop):
+    shop.create("acme")
+    shop.sql("DROP SCHEMA public_acme")
+    why = "schema `public_acme` does not exist, or its user may not use it"
+    assert why == shop.project.status()["acme"]["error"]
+    assert why in shop.manage("migratetenant", "--tenant-id=acme", expect=1).err
+    assert [] == shop.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'public_acme'")
+
+
+def test_a_connection_that_is_in_another_schema_migrates_nothing(shop):
+    shop.create("acme")
+    with servers.pgbouncer(shop.postgres, ignore_startup_parameters="extra_float_digits,options") as port:
+        shop.settings(f"DATABASES['default']['PORT'] = '{port}'")
+        said = shop.manage("migratetenant", "--tenant-id=acme", expect=1)
+    assert "schema `public_acme` was asked for, and the connection is in `public`: something on the way" in said.err
+    assert [] == shop.sql("SELECT 1 FROM pg_tables WHERE tablename = 'users_user'")
+
+
+LINE = """migrations.CreateModel('Line', [
+    ('id', models.BigAutoField(primary_key=True)),
+    ('product', models.ForeignKey('products.Product', models.CASCADE)),
+])"""
+MOVED = [
+    "migrations.RunSQL('SET search_path TO elsewhere')",
+    "migrations.RunSQL('RESET search_path')",
+    "migrations.RunSQL(\"SELECT pg_catalog.set_config('search_path', '', false)\")",
+    LINE + ", migrations.RunSQL('SET search_path TO elsewhere')",  # its constraint is made at the very end
+]
+
+
+@pytest.mark.parametrize("moved", MOVED)
+def test_a_migration_that_moves_the_search_path_harms_no_other(shop, moved):
+    shop.sql("CREATE SCHEMA elsewhere")
+    shop.sql("CREATE TABLE elsewhere.django_migrations (id serial, app text, name text, applied timestamptz)")
+    shop.project.add_migration(moved)
+    (shop.project.folder / "users" / "migrations" / "0003_after.py").write_text(
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        "    dependencies = [('users', '0002_alter_user_email'), ('products', '0003_more')]\n"
+        "    operations = [migrations.RunSQL('CREATE TABLE after (id int)')]\n"
+    )
+    shop.create("acme")
+    shop.create("globex")
+    for tenant in ("acme", "globex"):
+        shop.manage("migratetenant", f"--tenant-id={tenant}")
+    assert (ALL + 2, ALL + 2, 0) == tuple(map(shop.count, ("public_acme", "public_globex", "elsewhere")))
+    assert [("public_acme",), ("public_globex",)] == shop.sql(
+        "SELECT schemaname FROM pg_tables WHERE tablename = 'after' ORDER BY 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ("x" * 64, "only its first 63 bytes would be kept"),
+        ("ä" * 32, "only its first 63 bytes would be kept"),
+        ("public", "it is not one tenant's alone"),
+        ("pg_acme", "names that start with `pg_` are PostgreSQL's own"),
+    ],
+)
+def test_a_name_that_postgresql_would_not_keep_is_refused(shop, schema, why):
+    said = shop.create("acme", f"--schema={schema}", expect=1)
+    assert f"CommandError: schema `{schema}` can't be used: {why}. nothing was created\n" == said.err
+    assert {} == shop.project.status()
+
+
+def test_options_of_the_project_and_of_the_environment_reach_the_schema_too(shop):
+    shop.create("acme")
+    shop.settings("DATABASES['default']['OPTIONS'] = {'options': '-c statement_timeout=7s'}")
+    shop.project.add_migration(
+        "migrations.RunPython(note)",
+        "def note(apps, schema_editor):\n"
+        "    cursor = schema_editor.connection.cursor()\n"
+        "    for name in ('statement_timeout', 'lock_timeout', 'search_path'):\n"
+        "        cursor.execute(f'SHOW {name}')\n"
+        "        print(cursor.fetchone()[0])\n",
+    )
+    said = shop.manage("migratetenant", "--tenant-id=acme", PGOPTIONS="-c lock_timeout=5s")
+    assert ["7s", "5s", "public_acme"] == said.err.splitlines()
+
+
+def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(shop):
+    shop.create("acme")
+    shop.project.add_migration(
+        "migrations.RunPython(wait)",
+        "import sys\ndef wait(apps, schema_editor):\n    print('here', file=sys.stderr, flush=True)\n    sys.stdin.readline()\n",
+    )
+    first = subprocess.Popen(
+        [sys.executable, "manage.py", "migratetenant", "--tenant-id=acme"],
+        cwd=shop.project.folder,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert "here\n" == first.stderr.readline()
+        said = shop.manage("migratetenant", "--tenant-id=acme", "--format=jsonl", expect=1)
+    finally:
+        first.communicate("\n")
+    outcome = said.events[-1]["outcome"]
+    assert 0 == first.returncode
+    assert ("failed", True) == (outcome["status"], outcome["retryable"])
+    assert outcome["error"].startswith("tenant `acme` is being migrated by `")
+    assert f"process {first.pid}` from 127.0.0.1 (PostgreSQL process " in outcome["error"]
+    assert ALL + 1 == shop.count("public_acme")
