@@ -104,8 +104,9 @@ class Live:
 
     def _output(self, tenant: str, text: str, partial: str) -> None:
         lines = spoken(text[-_LOOK:] if not self._verbose else text)
-        for line in lines if self._verbose else ():
-            self._console.print(self._text(f"{named(tenant)} | {line}"), soft_wrap=True)
+        if self._verbose and lines:  # at once: each print draws the view anew, and of a flood that would take hours
+            said = "\n".join(f"{named(tenant)} | {line}" for line in lines)
+            self._console.print(self._text(said), soft_wrap=True)
         last = printable(partial.strip()) or (lines[-1].strip() if lines else "")
         if last:
             self._show(tenant, last)

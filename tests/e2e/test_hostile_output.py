@@ -57,7 +57,8 @@ def test_whatever_is_printed_the_tenants_are_migrated_and_no_secret_leaves_the_h
     assert re.search(r"[\x00\x07\x1b]", desk.log() + result.out + result.err) is None
 
 
-def test_a_flood_at_a_terminal_that_stands_still_for_a_while_is_read_to_its_end(desk):
+@pytest.mark.parametrize("term", ["dumb", "xterm"])  # with the live view, which is drawn anew after what scrolls by
+def test_a_flood_at_a_terminal_that_stands_still_for_a_while_is_read_to_its_end(desk, term):
     desk.project(migrate="print(('z' * 99 + '\\n') * 20_000, end='')\n" + operator.MIGRATE)
     stood = []
 
@@ -65,7 +66,7 @@ def test_a_flood_at_a_terminal_that_stands_still_for_a_while_is_read_to_its_end(
         if "zzz" in said and not stood:
             stood.append(time.sleep(1.5))
 
-    result = desk.at_a_terminal("migrate-all", "-v", "--tenants=acme", env={"TERM": "dumb"}, meanwhile=stand_still)
+    result = desk.at_a_terminal("migrate-all", "-v", "--tenants=acme", env={"TERM": term}, meanwhile=stand_still)
 
     assert (result.code, stood) == (0, [None])
     assert result.out.count("acme | " + "z" * 99 + "\r\n") == 20_000
