@@ -178,7 +178,9 @@ class Desk:
 
     # -- what the operator types
 
-    def run(self, *argv: str, program: str = "invoke", env=None, cwd: Path | None = None, **popen) -> Result:
+    def run(
+        self, *argv: str, program: str = "invoke", env=None, cwd: Path | None = None, patience=PATIENCE, **popen
+    ) -> Result:
         """Type a command, and wait for its end. `env` is added to an environment that holds almost nothing."""
         popen.setdefault("stdin", subprocess.DEVNULL)
         done = subprocess.run(
@@ -187,7 +189,7 @@ class Desk:
             env=self.environ(env),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
             **popen,
         )

@@ -9,6 +9,7 @@ import pytest
 from e2e import operator
 
 MANY = 100_000
+HUNDREDS = [f"t{number:06}" for number in range(0, MANY, 475)]  # 211, all over the listing
 LISTING = f"print(json.dumps([{{'tenant_id': f't{{n:06}}', 'name': 'x' * 20}} for n in range({MANY})]))\n"
 PENDING = f"""\
 some, done = set(sys.argv[2:]), (here / "migrated").read_text().split() if (here / "migrated").exists() else ()
@@ -19,7 +20,7 @@ print(json.dumps({{each: ["m.0001"] if each not in done and (not some or each in
 
 @pytest.fixture
 def many(empty):
-    """An environment `prod` in which two have something pending, and `new`, in which everybody has."""
+    """`prod` is an environment in which two have something pending; in `some` 211 have, and in `new` everybody."""
     empty.project(listing=LISTING, migrate="if tenant == 't099999': sys.exit('no')\n" + operator.MIGRATE)
     manage = empty.app / "manage.py"
     manage.write_text(
@@ -28,7 +29,7 @@ def many(empty):
             f'elif command == "who":\n    exec({PENDING!r})\nelif command == "migrate_shared"',
         )
     )
-    for name, some in (("prod", ["t000007", "t099999"]), ("new", [])):
+    for name, some in (("prod", ["t000007", "t099999"]), ("some", HUNDREDS), ("new", [])):
         empty.inventory(name, framework={**operator.FRAMEWORK, "pending": ["who", *some]})
     return empty
 
@@ -44,6 +45,18 @@ def test_a_run_over_a_hundred_thousand_shows_those_that_were_migrated(many):
     assert "100000 tenants: 1 migrated, 99998 current, 1 failed." in result.out
     assert (len(result.out.splitlines()) < 10, len(result.err.splitlines()) < 10) == (True, True)
     assert " 1 migrated, 99998 current, 1 failed " in many.run("runs").out
+
+
+def test_a_few_hundred_of_a_hundred_thousand_run_in_their_order_and_nobody_else(many):
+    result = many.run("migrate-all", "--env=some", "--canary=3", patience=300.0)
+
+    shown = json.loads(many.run("show-run", "--format=json").out)
+    assert (result.code, many.asked == HUNDREDS, many.migrated == HUNDREDS) == (0, True, True)
+    assert result.out.splitlines()[0].startswith("and without a row: 211 migrated.")
+    assert "100000 tenants: 211 migrated, 99789 current." in result.out
+    assert [each["tenant_id"] for each in shown["outcomes"] if each["status"] == "migrated"] == HUNDREDS
+    assert {each["verified"] for each in shown["outcomes"]} == {True}
+    assert many.run("migrate-all", "--env=some", "--plan").out.startswith("0 of 100000 tenants would be migrated; ")
 
 
 def test_a_plan_for_a_hundred_thousand_is_a_few_lines_and_its_json_has_everyone(many):
