@@ -13,6 +13,7 @@ could not go on. Each class has the exit code of the task that it ends::
     │   ├── ListingError        3  the project's answer can't be read
     │   ├── SharedPending       3  the shared database has pending migrations
     │   ├── PlanDiffers         3  what was reviewed is not what would run now
+    │   ├── RequiredFirst       3  what is pending is not applied where the inventory says it comes first
     │   ├── Declined            3  the operator said no, or could not be asked
     │   └── HookFailed          3  a command of the inventory's hooks failed
     ├── LockHeld                4  another run holds the environment
@@ -36,6 +37,7 @@ __all__ = [
     "OpskitError",
     "PlanDiffers",
     "RemoteError",
+    "RequiredFirst",
     "SharedPending",
     "UsageError",
 ]
@@ -64,6 +66,12 @@ class OpskitError(Exception):
 
 def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "?", ":")) else f"{text}."
+
+
+def _in_lines(error: OpskitError, state: str) -> str:
+    """A reason of several lines; state and hint stand on one of their own."""
+    last = " ".join(each for each in (_sentence(state), error.hint) if each)
+    return "\n".join([*map(_sentence, str(error).split("\n")), *([last] if last else [])])
 
 
 class UsageError(OpskitError):
@@ -113,11 +121,17 @@ class SharedPending(CannotStart):
 
 
 class PlanDiffers(CannotStart):
-    """The plan that was reviewed is not what would run now; a line a difference, then what to do about it."""
+    """The plan that was reviewed is not what would run now; a line a difference."""
 
     def told(self, state: str = "") -> str:
-        last = " ".join(each for each in (_sentence(state), self.hint) if each)
-        return "\n".join([*map(_sentence, str(self).split("\n")), *([last] if last else [])])
+        return _in_lines(self, state)
+
+
+class RequiredFirst(CannotStart):
+    """What is pending here is not applied where the inventory says it comes first; a line for what is missing."""
+
+    def told(self, state: str = "") -> str:
+        return _in_lines(self, state)
 
 
 class Declined(CannotStart):

@@ -135,6 +135,7 @@ class Environment:
     root: str = "."  # the folder that holds inventories/
     hooks: Hooks = field(default=Hooks(), repr=False)  # their arguments may hold secrets
     notify: str = field(default="", repr=False)  # a webhook's address, a secret; "" is none
+    requires: tuple[str, ...] = ()  # environments that must have applied first what is pending here
 
 
 # ---------------------------------------------------------------- who and what
@@ -458,6 +459,7 @@ class RunStarted:
     rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
     applies: str = ""  # the digest of the plan file that was applied
+    override: str = ""  # why the environments that must come first were not asked
 
 
 @dataclass(frozen=True)
@@ -472,6 +474,7 @@ class RunResumed:
     host: str = ""
     path: str = ""
     revision: str = ""
+    override: str = ""
 
 
 @dataclass(frozen=True)

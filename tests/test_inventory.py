@@ -557,10 +557,16 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (smallest(notify="hooks.example.com"), "notify: expected a webhook's address, which starts with `https://`"),
         (smallest(notify="https://hooks.example.com:port/"), "notify: expected a webhook's address"),
         (smallest(notify="https://hooks.example.com/a b"), "notify: expected a webhook's address"),
+        (smallest(requires=""), "requires: is empty. name an environment, or leave the key out"),
+        (smallest(requires=[]), "requires: is empty."),
+        (smallest(requires={"a": "b"}), "requires: expected a list, found a mapping"),
+        (smallest(requires=["a b"]), "requires[0]: `a b` is no environment's name"),
+        (smallest(requires="prod"), "requires: goes round in a circle: prod, prod. one must be first"),
+        (smallest(requires="prdo"), "requires: environment `prdo` has no file in inventories/, which has `prod`. did you mean `prod`?"),
         (smallest(confirm="maybe"), "confirm: expected `true` or `false` or `yes` or `no`, found `maybe`"),
         (smallest(stagger="10s"), "stagger: unknown key. did you mean `rollout.stagger`?"),
         (smallest(host=["a"]), "host: unknown key. did you mean `hosts`?"),
-        (smallest(zzz="a"), "zzz: unknown key. known here are `app`, `hosts`, `hosts_from`, `ssh`, `rollout`, `confirm`, `hooks`, `notify` and `framework`"),
+        (smallest(zzz="a"), "zzz: unknown key. known here are `app`, `hosts`, `hosts_from`, `ssh`, `rollout`, `confirm`, `hooks`, `notify`, `requires` and `framework`"),
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_message(tmp_path, tree, message):
@@ -783,6 +789,38 @@ def test_the_secrets_of_hooks_are_what_is_filled_in_and_what_is_named_like_one(t
     assert "eu-west-7" not in repr(environment)
 
 
+# ---------------------------------------------------------------- what must come first
+
+
+def chain(root: Path, **requires: object) -> None:
+    """An inventory for each environment, with what it requires."""
+    for name, wanted in requires.items():
+        write(root, yaml.safe_dump(smallest(**({"requires": wanted} if wanted else {}))), f"{name}.yaml")
+
+
+def test_what_is_required_is_a_name_or_a_list_of_them(tmp_path):
+    chain(tmp_path, prod=["staging", "test"], staging="test", test=None)
+    assert ("staging", "test") == inventory.load(tmp_path, "prod", ENVIRON).requires
+    assert ("test",) == inventory.load(tmp_path, "staging", ENVIRON).requires
+    assert () == inventory.load(tmp_path, "test", ENVIRON).requires
+
+
+def test_a_circle_is_refused_by_everyone_in_it_and_by_nobody_else(tmp_path):
+    chain(tmp_path, prod="staging", staging=["other", "test"], test="staging", other=None)
+    with pytest.raises(errors.InventoryError, match=re.escape("a circle: test, staging, test. one must be first")):
+        inventory.load(tmp_path, "test", ENVIRON)
+    with pytest.raises(errors.InventoryError, match=re.escape("a circle: staging, test, staging")):
+        inventory.explain(tmp_path, "staging", ENVIRON)
+    assert ("staging",) == inventory.load(tmp_path, "prod", ENVIRON).requires
+
+
+@pytest.mark.parametrize("broken", ["{", "requires: {a: b}\n", "requires: [[a]]\n", "[]"])
+def test_a_required_inventory_that_is_broken_is_its_own_trouble(tmp_path, broken):
+    chain(tmp_path, prod="staging")
+    write(tmp_path, broken, "staging.yaml")
+    assert ("staging",) == inventory.load(tmp_path, "prod", ENVIRON).requires
+
+
 # ---------------------------------------------------------------- the example and the reference
 
 
@@ -802,15 +840,21 @@ def _uncommented(text: str, section: str) -> str:
     return text.replace(text[start:end], re.sub(r"(?m)^# ", "", text[start:end]))
 
 
+def with_staging(root: Path) -> Path:
+    """`root`, with the inventory that the example requires."""
+    write(root, yaml.safe_dump(SMALLEST), "staging.yaml")
+    return root
+
+
 def test_the_example_is_an_inventory(tmp_path):
-    environment = read(tmp_path, EXAMPLE.read_text("utf-8"), EXAMPLES)
+    environment = read(with_staging(tmp_path), EXAMPLE.read_text("utf-8"), EXAMPLES)
     assert [host.name for host in environment.hosts] == ["app1", "app2"]
     assert {"SENTRY_DSN"} == environment.app.secrets
 
 
 def test_the_examples_custom_framework_is_one(tmp_path):
     text = with_custom_framework(EXAMPLE.read_text("utf-8"))
-    environment = read(tmp_path, text, EXAMPLES)
+    environment = read(with_staging(tmp_path), text, EXAMPLES)
     assert environment.custom is not None
     assert environment.custom.migrate == ("migrate_one", "--tenant={tenant}")
 
@@ -835,7 +879,7 @@ def test_the_references_blocks_are_read(tmp_path, block):
     around += "" if "hosts" in block else "hosts: [app1]\n"
     (tmp_path / "ansible").mkdir()
     (tmp_path / "ansible" / "hosts.ini").write_text("[web]\napp1\n")
-    assert read(tmp_path, around + block).name == "prod"
+    assert read(with_staging(tmp_path), around + block).name == "prod"
 
 
 def test_the_models_have_no_unions():

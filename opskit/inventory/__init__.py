@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opskit import errors, model
-from opskit.inventory import ansible, build, document, draft, resolved, schema, wording
+from opskit.inventory import ansible, build, document, draft, requires, resolved, schema, values, wording
 
 __all__ = ["SKETCH", "check_new", "choose", "explain", "find_root", "load", "names", "sketch"]
 
@@ -87,7 +87,7 @@ def _existing(root: Path, name: str, source: str) -> str:
 
 
 def _check_name(name: str, hint: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+    if not re.fullmatch(values.NAME, name):
         raise errors.UsageError(
             f"{wording.shown(name)} is no environment's name: it has letters, digits, `_`, `.` and `-`, "
             f"and starts with no `.` or `-`. {hint}"
@@ -124,7 +124,7 @@ def _no_file(name: str, known: tuple[str, ...]) -> str:
 def load(root: Path, name: str, environ: Mapping[str, str]) -> model.Environment:
     """The environment `name`. `environ` fills in `${…}` and says where home is."""
     place = build.Place(root.absolute(), environ)
-    return build.environment(name, _checked(_file(place.root, name), place), place)
+    return build.environment(name, _checked(_file(place.root, name), place, name), place)
 
 
 def sketch(
@@ -140,7 +140,7 @@ def explain(root: Path, name: str, environ: Mapping[str, str]) -> list[resolved.
     """Every key of the environment `name`, its value, and where that came from; secrets are hidden."""
     place = build.Place(root.absolute(), environ)
     file = _file(place.root, name)
-    entry = _checked(file, place)
+    entry = _checked(file, place, name)
     origin = resolved.Origin(_label(file), document.places(file, _label(file)))
     return resolved.settings(entry, build.environment(name, entry, place), origin)
 
@@ -149,9 +149,35 @@ def _label(file: Path) -> str:
     return f"{_FOLDER}/{file.name}"
 
 
-def _checked(file: Path, place: build.Place) -> schema.Inventory:
+def _checked(file: Path, place: build.Place, name: str) -> schema.Inventory:
     label = _label(file)
-    return _with_hosts(schema.check(document.read(file, label), label, place.environ), label, place)
+    entry = schema.check(document.read(file, label), label, place.environ)
+    _refuse_requires(place.root, name, entry.requires, label)
+    return _with_hosts(entry, label, place)
+
+
+def _refuse_requires(root: Path, name: str, wanted: tuple[str, ...], label: str) -> None:
+    """Raises InventoryError for an environment that is none, and for a circle."""
+    known = names(root)
+    for each in wanted:
+        if each not in known:
+            raise errors.InventoryError(f"{label}: requires: {_no_file(each, known)}")
+    circle = requires.circle(name, lambda each: wanted if each == name else _required_by(root, each))
+    if circle:
+        raise errors.InventoryError(
+            f"{label}: requires: goes round in a circle: {', '.join(circle)}. one must be first"
+        )
+
+
+def _required_by(root: Path, name: str) -> tuple[str, ...]:
+    """What another inventory requires; nothing, where it can't be read: whoever asks that environment is told."""
+    try:
+        file = _file(root, name)
+        given = document.read(file, _label(file)).get("requires", ())
+    except errors.UsageError:
+        return ()
+    found = [given] if isinstance(given, str) else given
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list | tuple) else ()
 
 
 def _with_hosts(entry: schema.Inventory, label: str, place: build.Place) -> schema.Inventory:

@@ -49,6 +49,7 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
         root=str(place.root),
         hooks=_hooks(entry, place),
         notify=values.webhook(entry.notify, place.environ) if entry.notify else "",
+        requires=entry.requires,
     )
 
 

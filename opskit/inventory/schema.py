@@ -62,6 +62,11 @@ Port = Annotated[int, PlainValidator(values.port), WithJsonSchema(forms.PORT)]
 Pause = Annotated[float, PlainValidator(values.pause), WithJsonSchema(forms.DURATION)]
 Limit = Annotated[float, PlainValidator(values.limit), WithJsonSchema(forms.DURATION)]
 LimitOrNone = Annotated[float, PlainValidator(values.limit_or_none), WithJsonSchema(forms.DURATION_OR_NONE)]
+Environments = Annotated[
+    tuple[Annotated[str, AfterValidator(values.environment)], ...],
+    BeforeValidator(values.environments),
+    WithJsonSchema(forms.TEXTS),
+]
 Hook = Annotated[Any, PlainValidator(_hook), WithJsonSchema(forms.HOOK)]  # a line for a shell, or a tuple of words
 Hooks = Annotated[tuple[Hook, ...], WithJsonSchema(forms.HOOKS)]
 Webhook = Annotated[str, AfterValidator(_webhook), WithJsonSchema(forms.TEXT)]
@@ -441,6 +446,14 @@ class _Common(Entry):
         example="${ACME_SLACK_WEBHOOK}",
         unset="none",
         secret=True,
+    )
+    requires: Environments = told(
+        (),
+        "name of an environment, or a list",
+        "What is pending here must be applied there first, on every tenant: before the first tenant is migrated, those "
+        "environments are asked. `--override-requires` goes on without",
+        example="staging",
+        unset="none",
     )
 
 

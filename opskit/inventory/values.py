@@ -21,6 +21,7 @@ Parsed = TypeVar("Parsed")
 
 HERE = ("local", "demo")  # instead of an address: this machine, or the demo's own server
 
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"  # of an environment
 _NAMED = tuple(name for name in frameworks.NAMES if name != "custom")
 _MONTH = 30 * 86400.0
 _HOST = re.compile(
@@ -214,6 +215,19 @@ def paths(value: object) -> object:
     if not value:
         raise ValueError("is empty. give a path, or leave the key out")
     return [operator_path(value)] if isinstance(value, str) else value
+
+
+def environments(value: object) -> object:
+    """A name alone is a list of one."""
+    if not value:
+        raise ValueError("is empty. name an environment, or leave the key out")
+    return [value] if isinstance(value, str) else value
+
+
+def environment(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        raise ValueError(f"{wording.shown(value)} is no environment's name")
+    return value
 
 
 def words(value: object) -> object:

@@ -61,6 +61,7 @@ def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
     return [
         f"{plural(len(outcomes), 'tenant')}: {telling.counted(run.counts())}.{printable(stopped)}",
         doubt if unverified else "",
+        f"what is required first was overridden: {printable(run.override)}" if run.override else "",
     ]
 
 

@@ -24,13 +24,15 @@ class Run:
     ahead: set[str] = field(default_factory=set)  # planned tenants whose command has not ended
     notices: list[str] = field(default_factory=list)
     finished: model.RunFinished | None = None
+    override: str = ""  # why the environments that must come first were not asked
 
     def apply(self, event: model.Event) -> None:
         match event:
             case model.RunStarted():
-                self.started = event
+                self.started, self.override = event, event.override
             case model.RunResumed():
                 self._resume()
+                self.override = event.override or self.override
             case model.PlanMade(_, plan):
                 self._take_plan(plan)
             case model.TenantStarted(_, tenant):

@@ -16,7 +16,7 @@ from opskit.frameworks import django
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, step, verify
-from opskit.tasks import desk, gate, hooks, interrupts, project, resuming, reviewing, wiring
+from opskit.tasks import desk, gate, hooks, interrupts, project, requiring, resuming, reviewing, wiring
 from opskit.tasks.task import as_called, complain, show_summary
 from opskit.transport import fleet
 
@@ -145,6 +145,8 @@ class Rollout:
         self._tell(model.RunResumed(**self._sitting()) if self.options.resume else self._started())
         if self.options.applies:
             self.notice(reviewing.told(self.options.applies))
+        if self.options.override:
+            self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
             name = str(left.get("label", "?"))
@@ -188,6 +190,7 @@ class Rollout:
             "host": self.asked.fleet.host,
             "path": ready.path,
             "revision": ready.revision,
+            "override": redaction.redact(self.options.override),
         }
 
     def _hear(self, tenant: str, text: str, partial: str) -> None:
@@ -201,10 +204,13 @@ class Rollout:
         if self.options.resume:
             resuming.refuse_changes(self.options, survey)
         reviewed = reviewing.reviewed_plan(self.options, self.asked, survey)
+        required = requiring.Required(self.asked.environment, self.options, self.notice)
+        required.refuse_missing(survey, reviewed)
         confirmed = self._shared_first(survey)
         if confirmed:
             survey = self.asked.survey(self._doubtful())
             reviewed = reviewing.reviewed_plan(self.options, self.asked, survey, shared_done=True)
+            required.refuse_missing(survey, reviewed)  # the first time, nobody could list the tenants perhaps
         tenants = self.asked.tenants(least=0 if confirmed else 1)
         if not tenants:
             self.notice(f"`{self.asked.environment.name}` has no tenants yet")

@@ -13,6 +13,7 @@ from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, patter
 _COMMON = {
     "env": ENV,
     "timeout": "how long one tenant may take before its processes are ended: `30m`, or `none`",
+    "override-requires": "why the environments are not asked that the inventory's `requires` names; it is written down",
     "yes": "answer the confirmation that the inventory asks for",
     "format": FORMAT,
     "log-file": "write the log to this file, too",
@@ -68,19 +69,21 @@ def migrate_all(
     out: str | None = None,
     apply: str | None = None,
     timeout: str | None = None,
+    override_requires: str | None = None,
     yes: bool = False,
     format: str = "table",
     log_file: str | None = None,
     v: bool = False,
 ) -> int:
     """Migrate every tenant that has something pending, one after the other."""
-    from opskit.tasks import flow, pacing, planning, project, resuming, reviewing  # noqa: PLC0415 - start-up time
+    from opskit.tasks import flow, pacing, planning, project, requiring, resuming, reviewing  # noqa: PLC0415 - start-up time
 
     options = project.Options(
         only=patterns("tenants", tenants),
         exclude=patterns("exclude", exclude),
         everything=all,
         shared=shared,
+        override=override_requires or "",
         **_common(yes, format, log_file, v),
     )
     if fail_fast and max_failures is not None:
@@ -104,6 +107,7 @@ def migrate_all(
         options, env = reviewing.applying(apply, options, env)
         how, limits = reviewing.controls(options, how), reviewing.limits(options, limits)
     chosen = environment(context, env if env is not None else _of_the_run(resume))
+    requiring.refuse_flag(chosen, override_requires)
     if resume:
         options = resuming.options(options, chosen, "" if resume is True else resume, changed_code=changed_code)
         limits = resuming.limits(options) | limits
@@ -132,13 +136,14 @@ def migrate_tenant(
     app_label: str | None = None,
     migration_name: str | None = None,
     timeout: str | None = None,
+    override_requires: str | None = None,
     yes: bool = False,
     format: str = "table",
     log_file: str | None = None,
     v: bool = False,
 ) -> int:
     """Migrate one tenant, again after a fix, or to a migration of one app."""
-    from opskit.tasks import flow, planning, project  # noqa: PLC0415 - start-up time
+    from opskit.tasks import flow, planning, project, requiring  # noqa: PLC0415 - start-up time
 
     if not tenant_id:
         raise errors.UsageError("--tenant-id says which tenant. `invoke show-tenants` lists them.")
@@ -152,10 +157,12 @@ def migrate_tenant(
         everything=True,
         app_label=app_label or "",
         migration_name=migration_name or "",
+        override=override_requires or "",
         **_common(yes, format, log_file, v),
     )
     limits = _limits(timeout)
     chosen = environment(context, env)
+    requiring.refuse_flag(chosen, override_requires)
     chosen = replace(chosen, rollout=replace(chosen.rollout, canary=model.Canary()), **limits)  # it is one tenant
     if context.config.run.dry:
         return planning.show_plan(chosen, options)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from opskit import durations, errors, frameworks, model
 from opskit.reporters.text import named, plural, printable, some, typed
 from opskit.rollout import eta, plan
-from opskit.tasks import project, resuming, reviewing, wiring
+from opskit.tasks import project, requiring, resuming, reviewing, wiring
 from opskit.tasks.task import answer, answer_data, complain
 from opskit.transport import fleet
 
@@ -40,6 +40,11 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
             expected=project.history(environment, tenants),
             listed=listed,
         )
+        try:
+            requiring.Required(reached, options).refuse_missing(survey, reviewed)
+        except errors.RequiredFirst as error:
+            for line in errors.RequiredFirst(f"it would be refused: {error}", error.hint).told().split("\n"):
+                complain(line)
         if options.out:
             reviewing.write(reached, options, hosts.ready.revision, survey, made)
         unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None

@@ -53,6 +53,7 @@ class Options:
     verbose: bool = False
     resume: Resumed | None = None
     applies: Applied | None = None
+    override: str = ""  # why the environments that must come first are not asked
     out: str | None = None  # the file that the plan is to be written to
 
 

@@ -210,6 +210,7 @@ def test_every_inventory_loads(block, tmp_path):
     (tmp_path / "ansible" / "hosts.ini").write_text("[web]\napp1.example.com\n", "utf-8")
     (tmp_path / "inventories").mkdir()
     (tmp_path / "inventories" / "shown.yaml").write_text(whole, "utf-8")
+    (tmp_path / "inventories" / "staging.yaml").write_text(yaml.safe_dump(SMALLEST), "utf-8")
     loaded = inventory.load(
         tmp_path,
         "shown",
