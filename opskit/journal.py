@@ -115,6 +115,7 @@ def _value(name: str, value: Any) -> Any:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "outcome": lambda value: build(model.Outcome, {**value, "status": model.Status(value["status"])}),
     "plan": lambda value: build(model.Plan, value),
+    "fingerprint": lambda value: value and build(model.Fingerprint, value),
     "batches": lambda value: tuple(build(model.Batch, each) for each in value),
     "tenants": lambda value: tuple(build(model.Tenant, each) for each in value),
     "current": lambda value: tuple(build(model.Tenant, each) for each in value),

@@ -104,6 +104,7 @@ class Controls:
     deadline: datetime | None = None  # after which no tenant is started
     gate: str = ""  # a command for /bin/sh, asked before each tenant; "" is none
     pause_after_canary: bool = False
+    stop_after_same: int = 0  # failures of one fingerprint in a row; 0: any number
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,25 @@ class Status(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class Fingerprint:
+    """What a failure has in common with those of other tenants. What is not known is ""."""
+
+    exception: str = ""  # the most telling class: psycopg's rather than Django's
+    sqlstate: str = ""  # PostgreSQL's code of the error
+    migration: str = ""  # that was at work
+    text: str = ""  # its sentence, without names, numbers and ids
+
+    def __str__(self) -> str:
+        app, _, name = self.migration.partition(".")
+        number = name[: len(_NUMBER)] if name[: len(_NUMBER)].isdigit() else name
+        place = f" in {app}.{number}" if name else ""
+        return f"{self.exception}{place}: {self.text}" if self.exception else f"{self.text}{place}"
+
+
+_NUMBER = "0042"  # as Django begins the name of a migration
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one tenant, with its evidence."""
 
@@ -249,6 +269,7 @@ class Outcome:
     attempt: int = 0  # 0: no command was sent
     host: str = ""
     retryable: bool = False  # it failed of what may be gone the next time: a lock, a deadlock
+    fingerprint: Fingerprint | None = None  # of a command that failed
 
 
 # ---------------------------------------------------------------- looking before the first migration
@@ -406,6 +427,7 @@ class Plan:
     stagger: float = 0.0
     canaries: int = 0  # how many of the batches, from the first on, are canaries
     retries: int = 0  # of one tenant, where its outcome is retryable
+    stop_after_same: int = 0  # failures of one fingerprint in a row; 0: any number
     deadline: datetime | None = None  # after which no tenant is started; None is no limit
     expected: Mapping[str, float] = field(default_factory=dict)  # {tenant_id: seconds it took the last time}
     gate: str = ""  # a command for /bin/sh, asked before each tenant

@@ -24,6 +24,7 @@ PARSERS = {
     "canary": controls.parse_canary,
     "allowance": controls.parse_allowance,
     "retries": controls.parse_retries,
+    "stop-after-same": controls.parse_same,
     "until": lambda text: controls.seconds_until(text, NOW),
     "patterns": lambda text: task.patterns("tenants", text),
 }

@@ -34,7 +34,9 @@ EVENTS = [
         (),
         app_label="products",
         migration_name="0002",
-        rollout=model.Controls(60.0, model.Canary(0, ("a*",)), model.Allowance(5, True), 2, "name", AT, "true", True),
+        rollout=model.Controls(
+            60.0, model.Canary(0, ("a*",)), model.Allowance(5, True), 2, "name", AT, "true", True, 3
+        ),
     ),
     model.PlanMade(
         AT,
@@ -49,6 +51,7 @@ EVENTS = [
             stagger=60.0,
             canaries=1,
             retries=2,
+            stop_after_same=3,
             deadline=AT,
             expected={"a": 1.5},
             gate="check-lag",
@@ -62,6 +65,12 @@ EVENTS = [
     model.TenantStarted(AT, "a", 1, "app1", ()),
     model.TenantFinished(AT, model.Outcome("a", model.Status.MIGRATED, ("app.0001_x",), True, "", 1.25, 1, "app1")),
     model.TenantFinished(AT, model.Outcome(HOSTILE, model.Status.FAILED, error="it\nbroke")),
+    model.TenantFinished(
+        AT,
+        model.Outcome(
+            "a", model.Status.FAILED, fingerprint=model.Fingerprint("UniqueViolation", "23505", "a.0001_x", HOSTILE)
+        ),
+    ),
     *(model.TenantVerified(AT, model.Outcome("a", status)) for status in model.Status),
     model.Notice(AT, "something"),
     model.GateAnswered(AT, HOSTILE, 2, "lag", "a\nlag"),

@@ -59,7 +59,7 @@ def judge(spec: model.Custom, tenant: model.Tenant, reply: model.Reply) -> model
     text = "\n".join((*reply.marks, reply.tail))
     failure = re.search(spec.failure, text, re.MULTILINE) if spec.failure else None
     if failure:
-        return django.outcome(tenant, reply, model.Status.FAILED, f"it printed `{failure[0]}`")
+        return django.outcome(tenant, reply, model.Status.FAILED, f"it printed `{failure[0]}`", why=failure[0])
     if not re.search(spec.success, text, re.MULTILINE):
         return django.outcome(
             tenant, reply, model.Status.FAILED, f"it exited 0 without printing its success pattern `{spec.success}`"

@@ -6,9 +6,9 @@ import re
 
 from opskit import model, redaction
 from opskit.durations import show
+from opskit.frameworks import fingerprint
 
 APPLYING = "  Applying "
-APPLIED = re.compile(r"Applying (\S+?)\.\.\..*?(?:OK|FAKED)\s*$")
 MARKS = (re.compile(rf"{APPLYING}\S"),)
 
 RETRYABLE = re.compile(
@@ -20,20 +20,19 @@ RETRYABLE = re.compile(
 """What may be gone the next time: somebody else's lock, a deadlock, a host that had no room."""
 
 _RAISED = re.compile(r"^(?:[A-Za-z_][\w]*\.)*([A-Za-z_]\w*)(?:: (.*))?$")
-_SUFFIXES = ("Error", "Exception", "DoesNotExist", "Configured", "Violation", "Exit", "Interrupt", "NotFound", "Failed")
 _LONGEST = 500  # characters of a reason: it is one line of a table
 
 
 def applied(marks: tuple[str, ...]) -> tuple[str, ...]:
     """The migrations that `migrate` reported as done, oldest first."""
-    return tuple(match[1] for match in map(APPLIED.search, marks) if match)
+    return tuple(match[1] for match in map(fingerprint.APPLIED.search, marks) if match)
 
 
 def exception(tail: str) -> str:
     """The sentence of the last exception in an output, on one line; "" where there is none."""
     for line in reversed(tail.splitlines()):
         match = _RAISED.match(line.rstrip())
-        if match and match[1].endswith(_SUFFIXES):
+        if match and fingerprint.is_exception(match[1]):
             return one_line(f"{match[1]}: {match[2]}" if match[2] else match[1])
     return ""
 
@@ -55,15 +54,23 @@ def shows(shown: str, text: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, shown.split(redaction.REDACTED))), text, re.DOTALL) is not None
 
 
-def outcome(tenant: model.Tenant, reply: model.Reply, status: model.Status, error: str = "") -> model.Outcome:
-    """An Outcome with what the marks say was applied; host, attempt and verification are others' business."""
+def outcome(
+    tenant: model.Tenant, reply: model.Reply, status: model.Status, error: str = "", *, why: str = ""
+) -> model.Outcome:
+    """An Outcome with what the marks say was applied; host, attempt and verification are others' business.
+
+    `why` is what went wrong, where the error says more than that.
+    """
+    failed = status is model.Status.FAILED
+    print_ = fingerprint.of(tenant.id, reply.marks, reply.tail, one_line(why or error)) if failed else None
     return model.Outcome(
         tenant=tenant.id,
         status=status,
         applied=applied(reply.marks),
         error=one_line(error),
         seconds=reply.seconds,
-        retryable=status is model.Status.FAILED and RETRYABLE.search(error) is not None,
+        retryable=print_ is not None and (print_.sqlstate in fingerprint.RETRYABLE or bool(RETRYABLE.search(error))),
+        fingerprint=print_,
     )
 
 

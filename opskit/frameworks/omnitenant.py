@@ -45,7 +45,9 @@ def judge(tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
     said = [mark for mark in reply.marks if _FAILED in mark or _DONE in mark or django.APPLYING in mark]
     failures = [mark for mark in said if _FAILED in mark]
     if failures:
-        return django.outcome(tenant, reply, model.Status.FAILED, _reason(failures[-1], tenant))
+        why = failures[-1].partition(f"{_FAILED}'{tenant.id}': ")[2] or failures[-1]
+        error = f"{why} (it exited 0, but printed `{_FAILED}'{tenant.id}'`)"
+        return django.outcome(tenant, reply, model.Status.FAILED, error, why=why)
     if not said or not _is_success(said[-1].strip(), tenant):
         last = reply.tail.strip().splitlines()[-1:] or ["nothing"]
         error = f"it exited 0 without its success sentence, and ended with `{last[0]}`"
@@ -57,11 +59,6 @@ def _is_success(line: str, tenant: model.Tenant) -> bool:
     """Whether a line is the success sentence, of which it has the beginning where the id holds a newline."""
     sentence = f"{_DONE}'{tenant.id}'.".partition("\n")[0].strip()
     return line.startswith(sentence.removesuffix(".")) or django.shows(line, sentence)
-
-
-def _reason(mark: str, tenant: model.Tenant) -> str:
-    said = mark.partition(f"{_FAILED}'{tenant.id}': ")[2] or mark
-    return f"{said} (it exited 0, but printed `{_FAILED}'{tenant.id}'`)"
 
 
 FRAMEWORK = Framework(

@@ -42,6 +42,7 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
             stagger=entry.rollout.stagger,
             canary=entry.rollout.canary or model.Canary(),
             max_failures=entry.rollout.max_failures,
+            stop_after_same=entry.rollout.stop_after_same,
             retries=entry.rollout.retries,
         ),
         timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,

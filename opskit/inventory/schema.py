@@ -274,6 +274,14 @@ class RolloutEntry(Entry):
         example="5%",
         unset="any number",
     )
+    stop_after_same: Annotated[int, PlainValidator(values.same), WithJsonSchema(forms.SAME)] = told(
+        0,
+        "a number from 2 on",
+        "The run stops when so many tenants in a row have failed alike: of one exception, in one migration, with one "
+        "sentence. `--stop-after-same` overrides it",
+        example="3",
+        unset="any number",
+    )
     retries: Annotated[int, PlainValidator(values.retries), WithJsonSchema(forms.RETRIES)] = told(
         0,
         "0 to 10",

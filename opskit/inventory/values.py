@@ -160,6 +160,10 @@ def retries(value: object) -> int:
     return _as_flag(lambda: controls.parse_retries(_scalar(value)))
 
 
+def same(value: object) -> int:
+    return _as_flag(lambda: controls.parse_same(_scalar(value)))
+
+
 def _scalar(value: object) -> str:
     return value if isinstance(value, str) else ""
 

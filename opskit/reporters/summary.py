@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from opskit import durations, errors, journal, model
-from opskit.reporters import telling
+from opskit.reporters import failures, telling
 from opskit.reporters.text import named, painted, plural, printable, shortened, typed
 from opskit.rollout import run as runs
 from opskit.rollout import step
@@ -27,8 +28,21 @@ _LAST = (model.Status.SKIPPED, model.Status.FAILED, model.Status.UNKNOWN)  # wha
 
 def as_json(run: runs.Run, run_id: str, environment: str) -> str:
     """The run for machines; its shape is in docs/tasks.md."""
-    outcomes = [as_data(outcome) for outcome in run.settled()]
-    return json.dumps({"run_id": run_id, "environment": environment, "counts": run.counts(), "outcomes": outcomes})
+    outcomes = run.settled()
+    return json.dumps(
+        {
+            "run_id": run_id,
+            "environment": environment,
+            "counts": run.counts(),
+            "failures": [_group_as_data(group) for group in failures.grouped(outcomes)],
+            "outcomes": [as_data(outcome) for outcome in outcomes],
+        }
+    )
+
+
+def _group_as_data(group: failures.Group) -> dict[str, Any]:
+    tenants = [outcome.tenant for outcome in group.outcomes]
+    return {"count": len(tenants), **asdict(group.fingerprint), "tenants": tenants}
 
 
 def as_data(outcome: model.Outcome) -> dict[str, Any]:
@@ -42,6 +56,7 @@ def as_data(outcome: model.Outcome) -> dict[str, Any]:
         "attempt": outcome.attempt,
         "host": outcome.host,
         "verified": outcome.verified,
+        "fingerprint": asdict(outcome.fingerprint) if outcome.fingerprint else None,
     }
 
 
@@ -69,12 +84,12 @@ def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool
     """Outcomes as a table, those that went wrong last, where the eye is when it is printed."""
     everyone = sorted(outcomes, key=lambda each: _LAST.index(each.status) if each.status in _LAST else -1)
     rows = _worth_a_row(everyone)
-    left_out = _left_out(everyone, rows)
+    below = [*_left_out(everyone, rows), *_alike(everyone, rows)]
     if not rows:
-        return "\n".join(left_out)
+        return "\n".join(below)
     cells = [_cells(each) for each in rows]
     shown = _narrow(cells, width) if width and width < _NARROW else _wide(cells, width, colours=colours)
-    return "\n".join([shown, *left_out])
+    return "\n".join([shown, *below])
 
 
 def _narrow(cells: list[tuple[str, ...]], width: int) -> str:
@@ -120,18 +135,16 @@ def _left_out(everyone: list[model.Outcome], rows: list[model.Outcome]) -> list[
     if not others:
         return []
     named_ = telling.counted({status: others[status] for status in model.Status})
-    lines = [f"and without a row: {named_}. `invoke show-run --format=json` has everyone."]
-    if any(others[status] for status in (model.Status.FAILED, model.Status.UNKNOWN)):
-        lines += _causes(everyone)
-    return lines
+    return [f"and without a row: {named_}. `invoke show-run --format=json` has everyone."]
 
 
-def _causes(outcomes: Sequence[model.Outcome]) -> list[str]:
-    """What went wrong most often."""
-    counted = collections.Counter(each.error for each in outcomes if each.status in _LAST and each.error)
-    most = [f"  {number} x {printable(error)}" for error, number in counted.most_common(_CAUSES)]
-    more = [f"  and {len(counted) - _CAUSES} more causes"] if len(counted) > _CAUSES else []
-    return ["what went wrong most often:", *most, *more]
+def _alike(everyone: list[model.Outcome], rows: list[model.Outcome]) -> list[str]:
+    """What several failures have in common; where not every failure has a row, what most have."""
+    groups = failures.grouped(everyone)
+    all_there = groups == failures.grouped(rows)
+    worth = [group for group in groups if len(group.outcomes) > 1 or not all_there]
+    most = [f"{plural(len(group.outcomes), 'tenant')}: {printable(group.told)}" for group in worth[:_CAUSES]]
+    return most + ([f"and {plural(len(worth) - _CAUSES, 'more cause')}"] if len(worth) > _CAUSES else [])
 
 
 def _cells(outcome: model.Outcome) -> tuple[str, ...]:

@@ -39,6 +39,13 @@ def parse_retries(text: str) -> int:
     return int(text)
 
 
+def parse_same(text: str) -> int:
+    """How many tenants in a row may fail alike before that stops the run, from 2 on. Raises UsageError."""
+    if not re.fullmatch(r"\d{1,6}", text.strip()) or int(text) < 2:  # noqa: PLR2004 - one alone is like nobody
+        raise errors.UsageError(f"expected a number from 2 on, found `{text}`")
+    return int(text)
+
+
 def seconds_until(text: str, now: datetime) -> float:
     """The seconds from `now` (aware, in the operator's own zone) to the next time the clock shows `06:00`."""
     match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())

@@ -108,6 +108,7 @@ def make_plan(
         stagger=how.stagger,
         canaries=sum(tenant.id in first for batch in batches for tenant in batch.tenants[:1]),
         retries=how.retries,
+        stop_after_same=how.stop_after_same,
         deadline=how.deadline,
         expected={tenant.id: expected[tenant.id] for tenant in todo if tenant.id in expected},
         gate=how.gate,

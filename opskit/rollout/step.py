@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from opskit import durations, model
 
@@ -72,6 +73,8 @@ class Progress:
     again: tuple[Run, ...] = ()  # at the back of the queue
     failures: int = 0
     unknown: str = ""
+    last: model.Fingerprint | None = None  # of the tenant before, where that has failed for good
+    alike: int = 0  # failures with this one, in a row
     looked: bool = False  # the databases have confirmed the canary
     cleared: bool = False  # the gate lets the next tenant pass
     halted: str = ""  # why the gate, or the look at the canary, ends the run
@@ -84,8 +87,9 @@ def advance(plan: model.Plan, progress: Progress, outcome: model.Outcome) -> Pro
     again = progress.again if first else progress.again[1:]
     retry = outcome.retryable and done.attempt <= plan.retries
     bad = outcome.status in (model.Status.FAILED, model.Status.UNKNOWN) and not retry
+    alike = _alike(progress, outcome.fingerprint if bad else None)
     after = replace(
-        progress,
+        progress if retry else replace(progress, **alike),
         index=progress.index + first,
         again=(*again, Run(done.tenant, done.attempt + 1)) if retry else again,
         failures=progress.failures + bad,
@@ -93,7 +97,13 @@ def advance(plan: model.Plan, progress: Progress, outcome: model.Outcome) -> Pro
         cleared=False,
     )
     over = after.index == len(plan.batches[after.batch].tenants) and not after.again
-    return Progress(batch=after.batch + 1) if over and not stopped(plan, after) else after
+    return Progress(after.batch + 1, last=after.last, alike=after.alike) if over and not stopped(plan, after) else after
+
+
+def _alike(progress: Progress, print_: model.Fingerprint | None) -> dict[str, Any]:
+    """How many have failed alike in a row, after one more tenant; None is one that has not, or in its own way."""
+    again = print_ is not None and print_ == progress.last
+    return {"last": print_, "alike": progress.alike + 1 if again else int(print_ is not None)}
 
 
 def gated(progress: Progress, answer: model.GateAnswered) -> Progress:
@@ -132,6 +142,8 @@ def stopped(plan: model.Plan, progress: Progress) -> str:
         return f"nobody knows how `{progress.unknown}` ended"
     if progress.halted:
         return progress.halted
+    if 0 < plan.stop_after_same <= progress.alike:
+        return f"{progress.alike} tenants in a row failed alike, which is no single tenant's fault: {progress.last}"
     limit = plan.batches[progress.batch].max_failures if progress.batch < len(plan.batches) else None
     alone = progress.batch < plan.canaries
     failures = progress.failures + (0 if alone else len(plan.refused))  # who was refused has failed, too

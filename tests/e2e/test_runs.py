@@ -103,6 +103,16 @@ def test_the_json_of_a_run_names_every_tenant_and_nothing_else_is_on_stdout(desk
         "run_id": desk.runs[0].name,
         "environment": "prod",
         "counts": {"migrated": 2, "current": 0, "failed": 1, "unknown": 0, "skipped": 0},
+        "failures": [
+            {
+                "count": 1,
+                "exception": "RuntimeError",
+                "sqlstate": "",
+                "migration": "",
+                "text": "column exists",
+                "tenants": ["globex"],
+            }
+        ],
     }
     assert acme.pop("seconds") > 0
     assert acme == {
@@ -113,6 +123,7 @@ def test_the_json_of_a_run_names_every_tenant_and_nothing_else_is_on_stdout(desk
         "attempt": 1,
         "host": "local",
         "verified": False,
+        "fingerprint": None,
     }
     assert (globex["status"], globex["error"], initech["status"]) == (
         "failed",

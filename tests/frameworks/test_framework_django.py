@@ -110,5 +110,12 @@ def test_the_end_of_the_process_alone(reply, status, error):
 
 def test_an_outcome_carries_what_the_reply_knows():
     reply = model.Reply(exit=1, marks=("  Applying a.1... OK",), tail="ValueError: x\n", seconds=2.5)
-    expected = model.Outcome("acme", model.Status.FAILED, applied=("a.1",), error="ValueError: x", seconds=2.5)
+    expected = model.Outcome(
+        "acme",
+        model.Status.FAILED,
+        applied=("a.1",),
+        error="ValueError: x",
+        seconds=2.5,
+        fingerprint=model.Fingerprint("ValueError", text="x"),
+    )
     assert expected == django.judge(model.Tenant("acme"), reply)

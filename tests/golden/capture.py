@@ -17,6 +17,7 @@ import captured
 import omnitenant
 import servers
 
+DJANGO = importlib.metadata.version("Django")
 VERSION = importlib.metadata.version("django-omnitenant")
 
 IN_PYTHON = """
@@ -34,12 +35,23 @@ class Migration(migrations.Migration):
 """
 
 
+IN_SQL = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("companies", "0001_initial")]
+    operations = [migrations.RunSQL({sql!r})]
+"""
+
+
 def main() -> None:
     with servers.postgres() as postgres, tempfile.TemporaryDirectory() as folder:
         project = omnitenant.new_project(postgres, Path(folder), database="acme")
         listings(project)
         migrations(project)
         failures(project)
+        of_django(project)
 
 
 def listings(project: omnitenant.Project) -> None:
@@ -80,6 +92,23 @@ def failures(project: omnitenant.Project) -> None:
     migrate(project, "failed-no-database", "d04")
 
 
+def of_django(project: omnitenant.Project) -> None:
+    """What Django's own `migrate` prints of a failure: a traceback, with the driver's exception in it."""
+    in_sql(project, "unique-violation", "CREATE UNIQUE INDEX companies_once ON companies_company ((1))")
+    in_sql(project, "not-null-violation", "INSERT INTO companies_company (tenant_id) VALUES ('twice')")
+    in_sql(project, "undefined-table", "ALTER TABLE companies_motto ADD COLUMN said text")
+    in_sql(project, "statement-timeout", "SELECT pg_sleep(9)", PGOPTIONS="-c statement_timeout=200ms")
+    with project.postgres.connect("acme") as rival, rival.transaction():
+        rival.execute("LOCK TABLE companies_domain")
+        sql = "ALTER TABLE companies_domain ADD COLUMN said text"
+        in_sql(project, "lock-timeout", sql, PGOPTIONS="-c lock_timeout=200ms")
+
+
+def in_sql(project: omnitenant.Project, name: str, sql: str, **env: str) -> None:
+    (project.folder / "companies/migrations/0002_refused.py").write_text(IN_SQL.format(sql=sql))
+    keep(project, f"django-{DJANGO}/migrate-{name}", "migrate", "companies", "--noinput", **env)
+
+
 def migrate(project: omnitenant.Project, name: str, tenant_id: str, *args: str, **env: str) -> None:
     keep(project, f"migratetenant-{name}", "migratetenant", f"--tenant-id={tenant_id}", *args, **env)
 
@@ -88,7 +117,10 @@ def keep(project: omnitenant.Project, name: str, *args: str, **env: str) -> None
     done = project.manage(*args, **env)
     ports = (str(project.postgres.port), env.get("DB_PORT", str(project.postgres.port)))
     stdout, stderr = (settled(text, project, ports) for text in (done.stdout, done.stderr))
-    captured.write(f"omnitenant-{VERSION}/{name}", captured.Captured(args, done.returncode, stdout, stderr))
+    captured.write(
+        name if "/" in name else f"omnitenant-{VERSION}/{name}",
+        captured.Captured(args, done.returncode, stdout, stderr),
+    )
 
 
 def settled(text: str, project: omnitenant.Project, ports: tuple[str, ...]) -> str:

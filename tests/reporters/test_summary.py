@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -10,6 +11,7 @@ from opskit.reporters import summary
 from opskit.rollout import run as runs
 
 AT = testing.START
+ONCE = model.Fingerprint("UniqueViolation", "23505", "billing.0042_once", "could not create unique index …")
 MIGRATED, CURRENT, FAILED, UNKNOWN, SKIPPED = (
     model.Status.MIGRATED,
     model.Status.CURRENT,
@@ -43,12 +45,22 @@ def ids(*outcomes: model.Outcome) -> list[str]:
 def test_the_json_has_exactly_this_shape():
     run = run_of(
         outcome("a", applied=("x.1", "x.2"), seconds=1.23456, host="app1"),
-        outcome("b\n", FAILED, error="it broke", verified=False, attempt=0),
+        outcome("b\n", FAILED, error="it broke", verified=False, attempt=0, fingerprint=ONCE),
     )
     expected = {
         "run_id": "20261122T140200-prod",
         "environment": "prod",
         "counts": {"migrated": 1, "current": 0, "failed": 1, "unknown": 0, "skipped": 0},
+        "failures": [
+            {
+                "count": 1,
+                "exception": "UniqueViolation",
+                "sqlstate": "23505",
+                "migration": "billing.0042_once",
+                "text": "could not create unique index …",
+                "tenants": ["b\n"],
+            }
+        ],
         "outcomes": [
             {
                 "tenant_id": "a",
@@ -59,6 +71,7 @@ def test_the_json_has_exactly_this_shape():
                 "attempt": 1,
                 "host": "app1",
                 "verified": True,
+                "fingerprint": None,
             },
             {
                 "tenant_id": "b\n",
@@ -69,6 +82,7 @@ def test_the_json_has_exactly_this_shape():
                 "attempt": 0,
                 "host": "",
                 "verified": False,
+                "fingerprint": asdict(ONCE),
             },
         ],
     }
@@ -146,8 +160,10 @@ AS_THEY_ARE += ["[/x]", "[red]", "-", "--all", "%s", "{0}", "a|b", "表", "müll
 @pytest.mark.parametrize("width", [None, 80, 60])
 def test_ids_stay_as_they_are(width):
     table = summary.table([outcome(name, FAILED, error="1e5") for name in AS_THEY_ARE], width)
-    assert AS_THEY_ARE == [row.split()[0] for row in rows(table)]
-    assert {"1e5"} == {row.split()[-1] for row in rows(table)}
+    *shown, alike = rows(table)
+    assert AS_THEY_ARE == [row.split()[0] for row in shown]
+    assert {"1e5"} == {row.split()[-1] for row in shown}
+    assert f"{len(AS_THEY_ARE)} tenants: 1e5" == alike
 
 
 SEEN = [
@@ -287,6 +303,48 @@ def test_a_run_of_nobody_is_told(tmp_path):
     assert "0 tenants: no tenants." == summary.as_table(run_of(), tmp_path, "prod").splitlines()[0]
 
 
+# ---------------------------------------------------------------- failures that are one
+
+
+def alike(number: int, **more) -> list[model.Outcome]:
+    return [outcome(f"t{each}", FAILED, **{"error": f'IntegrityError: "t{each}"', **more}) for each in range(number)]
+
+
+def below(*outcomes: model.Outcome) -> list[str]:
+    """What stands under the table's rows."""
+    return summary.table(outcomes, None).splitlines()[2 + len(outcomes) :]
+
+
+def test_tenants_that_failed_alike_are_told_together():
+    expected = ["37 tenants: UniqueViolation in billing.0042: could not create unique index …"]
+    assert expected == below(*alike(37, fingerprint=ONCE), outcome("other", FAILED, error="another"))
+
+
+def test_a_failure_alone_has_its_row_and_no_more():
+    assert [] == below(*alike(1, fingerprint=ONCE), outcome("other", FAILED, error="another"))
+
+
+def test_those_whose_sentence_is_the_same_are_told_in_it():
+    assert ["2 tenants: no such 7"] == below(
+        *alike(2, error="no such 7", fingerprint=model.Fingerprint(text="no such …"))
+    )
+
+
+def test_what_no_command_said_is_told_together_too():
+    told = [outcome(name, FAILED, error=f'database "{name}" does not exist (no command was sent)') for name in "ab"]
+    assert ["2 tenants: database … does not exist (no command was sent)"] == below(*told)
+
+
+def test_the_most_frequent_cause_stands_first():
+    told = [*alike(2, fingerprint=model.Fingerprint("KeyError", text="x")), *alike(3, fingerprint=ONCE)]
+    assert ["3 tenants: Unique", "2 tenants: KeyErr"] == [line[:17] for line in below(*told)]
+
+
+def test_of_narrow_terminals_too():
+    table = summary.table(alike(2, fingerprint=ONCE), 40)
+    assert "2 tenants: UniqueViolation in billing.0042: could not create unique index …" == table.splitlines()[-1]
+
+
 # ---------------------------------------------------------------- history
 
 
@@ -333,18 +391,18 @@ def test_of_very_many_only_those_that_need_somebody_have_a_row():
 
 
 def test_of_very_many_failures_the_last_are_shown_and_the_causes_counted():
-    told = [outcome(f"f{number}", FAILED, error=f"cause {number % 7 % 6}") for number in range(2100)]
+    words = ("none", "one", "two", "three", "four", "five")
+    told = [outcome(f"f{number}", FAILED, error=f"cause {words[number % 7 % 6]}") for number in range(2100)]
     table = summary.table([*told, outcome("lost", UNKNOWN, error="lost app1")], None).splitlines()
-    assert (200, ["lost", "unknown"]) == (len(table) - 10, table[201].split()[:2])
+    assert (200, ["lost", "unknown"]) == (len(table) - 9, table[201].split()[:2])
     assert [
         "and without a row: 1901 failed. `invoke show-run --format=json` has everyone.",
-        "what went wrong most often:",
-        "  600 x cause 0",
-        "  300 x cause 1",
-        "  300 x cause 2",
-        "  300 x cause 3",
-        "  300 x cause 4",
-        "  and 2 more causes",
+        "600 tenants: cause none",
+        "300 tenants: cause one",
+        "300 tenants: cause two",
+        "300 tenants: cause three",
+        "300 tenants: cause four",
+        "and 2 more causes",
     ] == table[202:]
 
 

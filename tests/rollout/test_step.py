@@ -226,6 +226,75 @@ def test_a_long_stagger_is_longer_than_a_short_backoff():
     assert step.Wait(60, A) in tried(made, ("a", FAILED, True), ("a", MIGRATED, False))
 
 
+# ---------------------------------------------------------------- failures that are one
+
+ONCE = model.Fingerprint("UniqueViolation", "23505", "billing.0042_once", "could not create …")
+OTHER = replace(ONCE, migration="billing.0043_twice")
+NONE = None
+
+
+def ended(plan, *prints: model.Fingerprint | str | None, retryable: bool = False) -> list[step.Step]:
+    """The tenants that run, and why it stops, when they fail with these fingerprints; a text is a success."""
+    progress, answered, ends = step.Progress(), [], list(prints)
+    while True:
+        now = step.next_step(plan, progress, 1e9)
+        answered += [now.tenant.id] if isinstance(now, step.Run) else [now]
+        match now:
+            case step.Stop():
+                return answered
+            case step.Look():
+                progress = step.looked(progress, ())
+            case step.Run(tenant, attempt):
+                came = ends.pop(0)
+                status, print_ = (MIGRATED, None) if came == "home" else (FAILED, came)
+                outcome = model.Outcome(tenant.id, status, attempt=attempt, fingerprint=print_, retryable=retryable)
+                progress = step.advance(plan, progress, outcome)
+
+
+STOPPED = step.Stop(
+    "2 tenants in a row failed alike, which is no single tenant's fault: "
+    "UniqueViolation in billing.0042: could not create …"
+)
+ENDS = [
+    ((ONCE, ONCE), ["a", "b", STOPPED]),
+    ((ONCE, OTHER, OTHER), ["a", "b", "c", replace(STOPPED, reason=STOPPED.reason.replace("0042", "0043"))]),
+    ((ONCE, OTHER, ONCE), ["a", "b", "c", step.Stop("done")]),
+    ((ONCE, "home", ONCE), ["a", "b", "c", step.Stop("done")]),
+    ((NONE, NONE, NONE), ["a", "b", "c", step.Stop("done")]),
+    ((ONCE, NONE, ONCE), ["a", "b", "c", step.Stop("done")]),
+    (("home", ONCE, ONCE), ["a", "b", "c", STOPPED]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("prints", "expected"), ENDS)
+def test_so_many_that_fail_alike_in_a_row_stop_the_run(prints, expected):
+    assert expected == ended(model.Plan((batch(A, B, C),), {}, stop_after_same=2), *prints)
+
+
+def test_without_a_number_any_may_fail_alike():
+    assert ["a", "b", "c", step.Stop("done")] == ended(plan(batch(A, B, C)), ONCE, ONCE, ONCE)
+
+
+def test_a_row_goes_on_in_the_next_batch():
+    made = model.Plan((batch(A), batch(B, C)), {}, stop_after_same=2)
+    assert ["a", "b", STOPPED] == ended(made, ONCE, ONCE)
+
+
+def test_a_failure_that_is_tried_again_is_not_counted_until_it_is_final():
+    made = model.Plan((batch(A, B),), {}, stop_after_same=2, retries=1)
+    assert ["a", "b", "a", "b", STOPPED] == ended(made, ONCE, ONCE, ONCE, ONCE, retryable=True)
+
+
+def test_a_failure_that_is_tried_again_does_not_break_the_row():
+    """A fails for good, B of a lock, C as A did: two in a row."""
+    made = model.Plan((batch(A, B, C),), {}, stop_after_same=2, retries=1)
+    progress = step.Progress()
+    for name, print_, retryable in (("a", ONCE, False), ("b", OTHER, True), ("c", ONCE, False)):
+        outcome = model.Outcome(name, FAILED, attempt=1, fingerprint=print_, retryable=retryable)
+        progress = step.advance(made, progress, outcome)
+    assert STOPPED == step.next_step(made, progress, 1e9)
+
+
 # ---------------------------------------------------------------- the time that is left
 
 

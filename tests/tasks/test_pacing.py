@@ -14,7 +14,7 @@ from opskit import errors, model, testing
 from opskit.tasks import pacing
 
 NONE = dict.fromkeys(
-    ["stagger", "canary", "max_failures", "retries", "order", "until", "max_duration", "gate"], None
+    ["stagger", "canary", "max_failures", "stop_after_same", "retries", "order", "until", "max_duration", "gate"], None
 ) | {"pause_after_canary": False}
 PAUSING = model.Controls(canary=model.Canary(1), pause_after_canary=True)
 
@@ -28,10 +28,13 @@ def test_flags_that_were_not_typed_change_nothing():
 
 
 def test_each_flag_changes_its_own_control():
-    assert changes(stagger="1m", canary="2", max_failures="5%", retries="3", order="name", gate="a b") == {
+    assert changes(
+        stagger="1m", canary="2", max_failures="5%", stop_after_same="3", retries="3", order="name", gate="a b"
+    ) == {
         "stagger": 60.0,
         "canary": model.Canary(2),
         "max_failures": model.Allowance(5, True),
+        "stop_after_same": 3,
         "retries": 3,
         "order": "name",
         "gate": "a b",
