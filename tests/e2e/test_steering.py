@@ -94,6 +94,21 @@ def test_a_run_is_stopped_while_it_pauses(desk):
     assert re.fullmatch(r"\S+@\S+ said stop", reason(desk))
 
 
+def test_what_is_said_during_the_stagger_is_heard_before_its_end(desk):
+    with desk.running("migrate-all", "--stagger=10m", "--format=json") as running:
+        running.says(" before globex")
+        (waiting,) = status(desk)
+        desk.run("pause")
+        running.says("waiting before globex: paused by ")
+        desk.run("continue")
+        running.says(" said continue")
+        desk.run("stop")
+        result = running.end()
+
+    assert (waiting["state"], waiting["tenant"], waiting["done"]) == ("waiting", "", 1)
+    assert (result.code, statuses(result)["globex"], desk.asked) == (5, "skipped", ["acme"])
+
+
 def test_ctrl_c_ends_a_pause(desk):
     with desk.held("migrate-all", "--format=json") as running:
         desk.run("pause")
