@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from opskit import durations, errors, model
+from opskit import durations, errors, model, selections
 from opskit.frameworks import survey
 from opskit.rollout import controls, plan
 from opskit.tasks import task
@@ -26,7 +26,7 @@ PARSERS = {
     "retries": controls.parse_retries,
     "stop-after-same": controls.parse_same,
     "until": lambda text: controls.seconds_until(text, NOW),
-    "patterns": lambda text: task.patterns("tenants", text),
+    "patterns": lambda text: selections.patterns("tenants", text),
 }
 NUMBERS = st.text("0123456789.,%:=@*-+ smhd\u0663\u00b2\n", max_size=20)
 
@@ -58,14 +58,14 @@ def test_any_file_of_ids_is_taken_or_refused(tmp_path_factory, name, content):
     file = tmp_path_factory.getbasetemp() / name
     file.write_bytes(content)
     with contextlib.suppress(errors.UsageError):
-        found = task.patterns("tenants", f"@{file}")
+        found = selections.patterns("tenants", f"@{file}")
         assert (bool(found), all(found)) == (True, True)
 
 
 def test_a_file_names_every_id_that_there_can_be(tmp_path):
     (tmp_path / "ids.json").write_text(json.dumps([*hostile.IDS, hostile.LONG]))
     tenants = tuple(model.Tenant(each) for each in (*hostile.IDS, hostile.LONG, "acme"))
-    patterns = task.patterns("tenants", f"@{tmp_path / 'ids.json'}")
+    patterns = selections.patterns("tenants", f"@{tmp_path / 'ids.json'}")
     assert tenants[:-1] == plan.select(tenants, patterns)
     assert tenants[-1:] == plan.select(tenants, (), patterns)
 
@@ -73,7 +73,7 @@ def test_a_file_names_every_id_that_there_can_be(tmp_path):
 def test_a_line_of_a_file_is_an_id_unless_blanks_or_newlines_belong_to_it(tmp_path):
     plain = [each for each in hostile.IDS if "\n" not in each and each == each.strip() and not each.startswith("#")]
     (tmp_path / "ids.txt").write_text("\n".join(["# all of them", "", *plain]), newline="\n")
-    assert tuple(plain) == task.patterns("tenants", f"@{tmp_path / 'ids.txt'}")
+    assert tuple(plain) == selections.patterns("tenants", f"@{tmp_path / 'ids.txt'}")
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,8 +7,8 @@ from typing import Any
 
 import invoke
 
-from opskit import errors, model
-from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, patterns, root, task
+from opskit import errors, model, selections
+from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, root, task
 
 _COMMON = {
     "env": ENV,
@@ -81,8 +81,8 @@ def migrate_all(
     from opskit.tasks import flow, pacing, planning, project, requiring, resuming, reviewing  # noqa: PLC0415 - start-up time
 
     options = project.Options(
-        only=patterns("tenants", tenants),
-        exclude=patterns("exclude", exclude),
+        only=selections.patterns("tenants", tenants),
+        exclude=selections.patterns("exclude", exclude),
         everything=all,
         shared=shared,
         override=override_requires or "",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from opskit import errors, model
+from opskit import errors, model, selections
 from opskit.rollout import controls
-from opskit.tasks.task import duration, one_of, patterns
+from opskit.tasks.task import duration, one_of
 
 
 def changes(
@@ -45,7 +45,7 @@ def changes(
 def _canary(text: str) -> model.Canary:
     """A canary, for which an `@file` may stand too: what is in it names tenants, digits as well."""
     if any(part.strip().startswith("@") for part in text.split(",")):
-        return model.Canary(patterns=patterns("canary", text, mark="="))
+        return model.Canary(patterns=selections.patterns("canary", text, mark="="))
     return controls.parse_canary(text)
 
 
