@@ -1,4 +1,4 @@
-"""Real servers for the tests: a PostgreSQL and OpenSSH daemons, each on a free loopback port.
+"""Real servers for the tests: a PostgreSQL, a MariaDB and OpenSSH daemons, each on a free loopback port.
 
 Whatever is started here is ended here, by its own process id.
 """
@@ -277,6 +277,110 @@ def pgbouncer(server: Postgres, mode: str = "transaction", **settings: str):
     finally:
         running.stop(signal.SIGINT)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- MariaDB
+
+
+@dataclass(frozen=True)
+class Mariadb:
+    """A running MariaDB, reached over TCP with a password; `user` may do everything."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def django(self, database: str) -> dict[str, str]:
+        """One entry of Django's DATABASES, without its engine."""
+        return {
+            "NAME": database,
+            "USER": self.user,
+            "PASSWORD": self.password,
+            "HOST": self.host,
+            "PORT": str(self.port),
+        }
+
+    def execute(self, sql: str, *params, database: str | None = None) -> list[tuple]:
+        """Run one statement and return its rows, [] where it has none."""
+        import pymysql
+
+        with (
+            contextlib.closing(
+                pymysql.connect(
+                    host=self.host,
+                    port=self.port,
+                    user=self.user,
+                    password=self.password,
+                    database=database,
+                    autocommit=True,
+                )
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(sql, params or None)
+            return list(cursor.fetchall())
+
+
+@contextlib.contextmanager
+def mariadb():
+    """Start the system's MariaDB on a data folder and a port of its own."""
+    path = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", os.environ["PATH"]])
+    program, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
+    if program is None or install is None:
+        pytest.skip("MariaDB is not installed (Debian: mariadb-server)")
+    folder = Path(tempfile.mkdtemp(prefix="opskit-mariadb-"))
+    try:
+        account = _unprivileged(folder)  # it refuses to be root, too
+        with _serving_mariadb(folder, program, install, account) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _serving_mariadb(folder: Path, program: str, install: str, account):
+    password = f"maria-{secrets.token_hex(8)}"
+    done = subprocess.run(
+        [install, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        **account,
+    )
+    if done.returncode != 0:
+        pytest.fail(f"mariadb-install-db failed: {done.stdout}{done.stderr}")
+    (folder / "first.sql").write_text(
+        f"CREATE USER 'opskit'@'{LOOPBACK}' IDENTIFIED BY '{password}';\n"
+        f"GRANT ALL ON *.* TO 'opskit'@'{LOOPBACK}' WITH GRANT OPTION;\n"
+    )
+    port = free_port()
+    server = Server(
+        [
+            program,
+            "--no-defaults",
+            f"--datadir={folder / 'data'}",
+            f"--socket={folder / 'socket'}",
+            f"--pid-file={folder / 'pid'}",
+            f"--bind-address={LOOPBACK}",
+            f"--port={port}",
+            f"--init-file={folder / 'first.sql'}",
+            "--skip-name-resolve",
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-flush-log-at-trx-commit=0",
+        ],
+        ready="ready for connections",
+        log=folder / "log",
+        cwd=folder,
+        start_new_session=True,
+        **account,
+    )
+    try:
+        server.wait_until_ready()
+        yield Mariadb(LOOPBACK, port, "opskit", password)
+    finally:
+        server.stop(signal.SIGKILL)  # what is thrown away needs no shutdown
 
 
 # ---------------------------------------------------------------- OpenSSH

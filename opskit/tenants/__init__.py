@@ -1,1 +1,1 @@
-"""A Django app that keeps a database per tenant, and migrates them."""
+"""A Django app that keeps a database or a schema per tenant, and migrates them."""

@@ -11,6 +11,7 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from opskit.tenants import sessions  # noqa: PLC0415 - Django imports this module first
+        from opskit.tenants import checks, sessions  # noqa: PLC0415 - Django imports this module first
 
         connection_created.connect(sessions.begin, dispatch_uid="opskit.tenants")
+        checks.register()

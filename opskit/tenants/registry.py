@@ -24,14 +24,22 @@ def tenant_model() -> Any:
 def every() -> list[models.AbstractTenant]:
     """All tenants, by id. Raises CommandError where the table can't be read."""
     tenant = tenant_model()
+    require_master()
     try:
-        databases.require_master()
         return list(tenant.objects.order_by("tenant_id"))
-    except (Error, TenantDatabaseError) as error:
+    except Error as error:
         label = tenant._meta.app_label  # noqa: SLF001 - Django's documented model API
         raise CommandError(
             f"the tenant table can't be read: {history.reason(error)}. `manage.py migrate {label}` makes it"
         ) from error
+
+
+def require_master() -> None:
+    """Raises CommandError where the master database is a file that is missing."""
+    try:
+        databases.require_master()
+    except TenantDatabaseError as error:
+        raise CommandError(f"the tenant table can't be read: {error}. `manage.py migrate` makes it") from error
 
 
 def find(tenant_id: str) -> models.AbstractTenant:

@@ -22,11 +22,12 @@ TENANTS = ("acme", "globex", "initech")
 @dataclass(frozen=True)
 class Project:
     folder: Path
+    python: str = sys.executable
 
     def manage(self, *args, expect=0, **env):
         """Run a command, and give what it printed; its exit code must be the expected one."""
         done = subprocess.run(
-            [sys.executable, "-W", "error", "manage.py", *args],
+            [self.python, "-W", "error", "manage.py", *args],
             cwd=self.folder,
             env={**os.environ, "PYTHONIOENCODING": "utf-8", **env},
             capture_output=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 
@@ -71,3 +73,25 @@ def test_an_empty_or_too_long_id_is_refused(project):
 
 def _refused(project, tenant_id):
     return project.manage("createtenant", f"--tenant-id={tenant_id}", "--name=N", expect=1).err
+
+
+def test_at_a_terminal_it_asks_for_what_the_flags_do_not_say(project):
+    ours, theirs = pty.openpty()
+    command = subprocess.Popen(
+        [sys.executable, "manage.py", "createtenant", "--no-migrate"],
+        cwd=project.folder,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    os.write(ours, b"hooli\nHooli Inc.\ndatabase\n")
+    said = command.communicate()[0]
+    os.close(ours)
+    assert "Tenant ID: Name: Isolation (database or schema): " == said.splitlines()[0].partition("✓")[0]
+    assert ("Hooli Inc.", "database") == tuple(project.status()["hooli"][key] for key in ("name", "isolation_type"))
+
+
+def test_without_a_terminal_nothing_is_asked(project):
+    said = project.manage("createtenant", "--name=N", expect=1)
+    assert "CommandError: --tenant-id must be given: there is nobody to ask\n" == said.err

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import platform
+import sqlite3
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -248,3 +254,61 @@ def test_what_listens_for_post_migrate_hears_of_the_tenants_database(project):
     )
     said = project.manage("migratetenant", "--tenant-id=acme")
     assert "heard tenant:acme 4 0\n" == said.err
+
+
+def test_fake_records_and_runs_nothing(project):
+    said = project.manage("migratetenant", "--tenant-id=acme", "users", "--fake").out
+    assert "users/0001_initial.py ... FAKED" == said.splitlines()[1]
+    assert ALL[2:] == project.status()["acme"]["pending"]
+    assert [] == project.sql("acme", "SELECT name FROM sqlite_master WHERE name = 'users_user'")
+
+
+def test_fake_initial_takes_tables_that_exist(project):
+    project.manage("migratetenant", "--tenant-id=acme")
+    project.sql("acme", "DELETE FROM django_migrations")
+    said = project.manage("migratetenant", "--tenant-id=acme", "users", "0001", "--fake-initial", "--noinput").out
+    assert "users/0001_initial.py ... FAKED" == said.splitlines()[1]
+
+
+def test_a_time_limit_that_the_database_has_not_is_a_failure_before_anything_runs(project):
+    said = project.manage("migratetenant", "--tenant-id=acme", "--statement-timeout=5s", expect=1)
+    assert "a time limit for a statement is not known for sqlite" in said.err
+    said = project.manage("migratetenant", "--tenant-id=acme", "--lock-timeout=soon", expect=2)
+    assert "CommandError: --lock-timeout: expected a duration such as" in said.err
+
+
+def test_a_database_that_is_locked_for_longer_than_the_limit_fails(project):
+    project.manage("migratetenant", "--tenant-id=acme", "users")
+    with contextlib.closing(sqlite3.connect(project.database("acme"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        said = project.manage("migratetenant", "--tenant-id=acme", "--lock-timeout=100ms", expect=1)
+    assert "OperationalError: database is locked" in said.err
+
+
+def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(project):
+    project.add_migration(FAILING, WAIT)
+    first = subprocess.Popen(
+        [sys.executable, "manage.py", "migratetenant", "--tenant-id=acme"],
+        cwd=project.folder,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert "here\n" == first.stderr.readline()
+        said = project.manage("migratetenant", "--tenant-id=acme", expect=1)
+    finally:
+        first.communicate("\n")
+    assert 0 == first.returncode
+    who = f"{getpass.getuser()}@{platform.node()} process {first.pid} since "
+    assert f"tenant `acme` is being migrated by {who}" in said.err
+    assert [] == project.status()["acme"]["pending"]
+
+
+WAIT = """
+import sys
+def fail(apps, schema_editor):
+    print('here', file=sys.stderr, flush=True)
+    sys.stdin.readline()
+"""

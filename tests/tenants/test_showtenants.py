@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 ALL = [
@@ -119,3 +121,43 @@ def test_a_name_with_control_characters_is_shown_and_not_sent(project):
     said = project.manage("showtenants", PYTHONIOENCODING="ascii").out
     assert r"a\x1b[31m\nb" in said
     assert r"Za\u017c\xf3\u0142\u0107" in said
+
+
+def test_csv_has_a_line_a_tenant_and_with_status_its_migrations(project):
+    project.manage("migratetenant", "--tenant-id=acme", "users")
+    rows = list(csv.DictReader(io.StringIO(project.manage("showtenants", "--format=csv", "--status").out)))
+    assert ["acme", "globex", "initech"] == [row["tenant_id"] for row in rows]
+    assert (ALL[:2], ALL[2:]) == (rows[0]["applied"].split(), rows[0]["pending"].split())
+
+
+def test_only_tenants_of_one_isolation_type(project):
+    assert "[]\n" == project.manage("showtenants", "--format=json", "--isolation-type=schema").out
+    assert (
+        "tenant_id,name,isolation_type\n"
+        == project.manage("showtenants", "--format=csv", "--isolation-type=schema").out
+    )
+    assert 4 == len(project.manage("showtenants", "--isolation-type=database").out.splitlines())
+
+
+def test_the_migrations_of_one_several_or_all_are_shown_as_django_shows_them(project):
+    project.manage("migratetenant", "--tenant-id=acme", "users")
+    said = project.manage("showtenantmigrations", "--tenants=acme,globex").out
+    expected = """\
+Migrations of tenant: acme
+products
+ [ ] 0001_initial
+ [ ] 0002_category
+users
+ [X] 0001_initial
+ [X] 0002_alter_user_email
+Migrations of tenant: globex
+"""
+    assert said.startswith(expected)
+    said = project.manage("showtenantmigrations", "--plan", "--tenant-id=acme", "users").out
+    assert "Migrations of tenant: acme\n[X]  users.0001_initial\n[X]  users.0002_alter_user_email\n" == said
+    project.database("globex").unlink()
+    said = project.manage("showtenantmigrations", expect=1)
+    assert "Migrations of tenant: initech\n" in said.out
+    assert "ERROR tenant=globex database `globex_db.sqlite3` can't be opened: unable to open" in said.err
+    assert "CommandError: can't be asked: globex\n" in said.err
+    assert 0 == project.database("initech").stat().st_size

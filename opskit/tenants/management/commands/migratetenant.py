@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import Error
 
-from opskit import model
-from opskit.tenants import history, migrating, models, printing, registry, telling
+from opskit import errors, model
+from opskit.tenants import flags, history, migrating, models, printing, registry, sessions, telling
 from opskit.tenants.errors import TenantDatabaseError
 
 
@@ -21,22 +21,28 @@ class Command(BaseCommand):
         parser.add_argument("migration_name", nargs="?", default="", help='to this migration, or "zero"')
         parser.add_argument("--plan", action="store_true", help="show what would run, and run nothing")
         parser.add_argument("--check", action="store_true", help="exit 1 when something would run, and run nothing")
+        parser.add_argument("--fake", action="store_true", help="record migrations as applied, and run none")
+        parser.add_argument("--fake-initial", action="store_true", help="fake initial migrations whose tables exist")
         parser.add_argument("--format", choices=["text", "jsonl"], default="text", help="jsonl: events, one a line")
         # nothing here asks anything: taken because scripts pass it to migrate
         parser.add_argument("--noinput", "--no-input", action="store_true")
+        flags.add_limits(parser)
 
     def handle(self, **options: Any) -> None:
         tenant = registry.find(options["tenant_id"])
-        target = history.Target(options["app_label"], options["migration_name"])
+        target = history.Target(
+            options["app_label"], options["migration_name"], options["fake"], options["fake_initial"]
+        )
         if options["plan"] or options["check"]:
             self._preview(tenant, target, options)
         else:
-            self._migrate(tenant, target, options["format"])
+            self._migrate(tenant, target, options)
 
-    def _migrate(self, tenant: models.AbstractTenant, target: history.Target, form: str) -> None:
-        events = form == "jsonl"
+    def _migrate(self, tenant: models.AbstractTenant, target: history.Target, options: dict[str, Any]) -> None:
+        registry.refuse_company(tenant)
+        events = options["format"] == "jsonl"
         hear = telling.as_events(self.stdout, self.stderr) if events else telling.as_text(self.stdout)
-        outcome = migrating.migrate(tenant, target, hear)
+        outcome = migrating.migrate(tenant, target, hear, _limits(options))
         if outcome.status is model.Status.FAILED:
             raise CommandError(f"Migrations failed for tenant '{printing.shown(outcome.tenant)}': {outcome.error}")
 
@@ -60,3 +66,10 @@ class Command(BaseCommand):
             printing.write(self.stdout, str(migration))
             for operation in migration.operations:
                 printing.write(self.stdout, f"    {Migrate.describe_operation(operation, backwards)[0]}")
+
+
+def _limits(options: dict[str, Any]) -> sessions.Limits:
+    try:
+        return flags.limits(options)
+    except errors.UsageError as error:
+        raise flags.refusal(error) from error
