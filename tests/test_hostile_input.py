@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 from datetime import UTC, datetime
 
@@ -14,14 +15,16 @@ from hypothesis import strategies as st
 from opskit import durations, errors, model, selections
 from opskit.frameworks import survey
 from opskit.rollout import controls, plan
-from opskit.tasks import task
+from opskit.tasks import pacing, task
 
 NOW = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
 DIGITS = "9" * 5000  # int() refuses so many with a message of its own
+FLAGS = inspect.signature(pacing.changes).parameters
 PARSERS = {
     "duration": durations.parse,
     "flag": lambda text: task.duration("stagger", text),
     "canary": controls.parse_canary,
+    "canary of files": lambda text: pacing.changes(**{**dict.fromkeys(FLAGS), "canary": f"@ids,{text}"}),
     "allowance": controls.parse_allowance,
     "retries": controls.parse_retries,
     "stop-after-same": controls.parse_same,
