@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping
@@ -30,7 +31,8 @@ def ask(
     watch.daemon = True
     watch.start()
     try:
-        line.send(_program(program) + json.dumps(question).encode() + b"\n")
+        with contextlib.suppress(OSError):  # who stops listening may have said why before
+            line.send(_program(program) + json.dumps(question).encode() + b"\n")
         said = _all(line)
     except Exception as error:  # noqa: BLE001 - whatever a transport raises, the line is dead
         said = str(error).encode()
