@@ -143,9 +143,13 @@ class HookFailed(CannotStart):
 
 
 class LockHeld(OpskitError):
-    """Another run holds the environment; the message says whose and since when."""
+    """Another run holds the environment; the message says whose, from where and since when. `run` is its id."""
 
     exit_code = 4
+
+    def __init__(self, message: str = "", hint: str = "", run: str = "") -> None:
+        super().__init__(message, hint)
+        self.run = run
 
 
 class JournalError(OpskitError):

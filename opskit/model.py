@@ -59,6 +59,7 @@ class Ssh:
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts",)
     accept_new: bool = False
     connect_timeout: float = 10.0
+    reconnect: float = 300.0  # how long a host that was lost in mid-command is tried again; 0: not at all
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)  # {file of a key: what was typed}
 
 
@@ -132,6 +133,7 @@ class Environment:
     ssh: Ssh = Ssh()
     rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
+    settle: float = 300.0  # how long it is waited for the database to be done with a command that was ended or lost
     confirm: bool = False
     root: str = "."  # the folder that holds inventories/
     hooks: Hooks = field(default=Hooks(), repr=False)  # their arguments may hold secrets
@@ -216,6 +218,7 @@ class Reply:
     that the framework's patterns matched while streaming, oldest first. `tail` is the
     end of the output. `out` is the whole stdout of a listing or a question.
     `error` is what the agent or the transport has to say (a timeout, a lost connection).
+    `over` is whether a command without an exit code is known not to run any more.
     """
 
     exit: int | None
@@ -224,6 +227,8 @@ class Reply:
     out: str = field(default="", repr=False)
     seconds: float = 0.0
     timed_out: bool = False
+    asked: bool = False  # the operator asked for its end
+    over: bool = False
     error: str = ""
 
 

@@ -89,10 +89,10 @@ def judge_end(tenant: model.Tenant, reply: model.Reply) -> model.Outcome | None:
     """The verdict that the end of the process alone gives, in any framework; None where it ended well."""
     if reply.exit is None:
         return outcome(tenant, reply, model.Status.UNKNOWN, reply.error or "nobody knows how it ended")
-    if reply.timed_out:
-        return outcome(
-            tenant, reply, model.Status.FAILED, f"timed out after {show(reply.seconds)}: its processes were ended"
-        )
+    if reply.timed_out or (reply.asked and reply.exit != 0):
+        why = "timed out" if reply.timed_out else "interrupted"
+        ended = f"{why} after {show(reply.seconds)}: its processes were ended"
+        return outcome(tenant, reply, model.Status.FAILED, ended)
     if reply.error:
         return outcome(tenant, reply, model.Status.FAILED, reply.error)
     if reply.exit < 0:

@@ -19,15 +19,17 @@ def command(framework: str) -> model.Command:
     return model.Command(args=(framework, "{}"), question=COMMAND)
 
 
-def watching(asked: model.Command, names: Sequence[str], beginning: str) -> model.Command:
+def watching(asked: model.Command, names: Sequence[str], beginning: str, wait: float = 0.0) -> model.Command:
     """The same question, which also tells which of these PostgreSQL application names are at work.
+
+    It waits so many seconds for them to go before it looks at what is pending.
 
     Of very many it is asked by how they all begin: an argument of a command may have 128 KB (Linux, MAX_ARG_STRLEN).
     """
     if asked.question != COMMAND:
         return asked
     who = {"busy": list(names)} if len(names) <= _NAMED else {"busy_of": beginning}
-    return replace(asked, args=(asked.args[0], json.dumps(who)))
+    return replace(asked, args=(asked.args[0], json.dumps({**who, "wait": wait} if wait else who)))
 
 
 def read(reply: model.Reply) -> model.Survey:

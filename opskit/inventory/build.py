@@ -46,6 +46,7 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
             retries=entry.rollout.retries,
         ),
         timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,
+        settle=entry.rollout.settle,
         confirm=entry.confirm,
         root=str(place.root),
         hooks=_hooks(entry, place),
@@ -124,6 +125,7 @@ def _ssh(entry: schema.SshEntry, place: Place) -> model.Ssh:
         known_hosts=tuple(place.path(path) for path in entry.known_hosts),
         accept_new=entry.host_keys == "accept-new",
         connect_timeout=entry.connect_timeout,
+        reconnect=entry.reconnect,
     )
 
 

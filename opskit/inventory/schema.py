@@ -247,6 +247,13 @@ class SshEntry(Entry):
     connect_timeout: Limit = told(
         10.0, "duration", "How long a host may take to answer before the next one is tried. More than 0", example="5s"
     )
+    reconnect: Pause = told(
+        300.0,
+        "duration",
+        "How long a host that was lost in the middle of a tenant is tried again, to hear how that tenant ends. `0` is "
+        "not at all",
+        example="15m",
+    )
 
 
 class RolloutEntry(Entry):
@@ -295,6 +302,13 @@ class RolloutEntry(Entry):
         "Of one tenant's command; then its process group is killed. `0` is refused: write `none` for no limit. "
         "`--timeout` overrides it",
         example="30m",
+    )
+    settle: Pause = told(
+        300.0,
+        "duration",
+        "How long it is waited, after a command was killed, timed out or lost, until PostgreSQL has nothing of it at "
+        "work and says what is pending. After that the tenant is unknown, and the run stops",
+        example="10m",
     )
 
 

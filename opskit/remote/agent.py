@@ -1,11 +1,16 @@
 """The agent: one process a host, which holds the lock and starts every command.
 
 It comes over stdin and speaks frames: a byte for the kind, four for the length, then the payload.
-`J` is a JSON object, `O` a piece of the command's output, `E` a piece of its stderr where that is
-kept apart. Its frames leave through a descriptor of their own; whatever else prints goes to stderr.
+`J` is a JSON object, `P` a piece of a command's output, `O` and `E` one of a question's stdout and
+stderr. A `P` begins with eight bytes that say where in the output file it ends, in bytes as they were
+written, secrets and all. Its frames leave through a descriptor of their own; whatever else prints goes
+to stderr.
 
 The controller says `open`, then any number of `run`, `beat` and `collected`, then `bye`.
 The agent says `ready` or `refused`, then `started` and `ended` for each `run`, and `beat`.
+`end` ends the command at work. A `patient` controller that was refused for the lock may ask again with
+`lock`, and meanwhile `follow` a command of its own run that an earlier agent started: its output from a
+place on, its end from its record.
 
 A controller that hangs up or stays silent is gone: the command at work is finished and recorded,
 its output kept, and nothing more is started. The lock is free when this process ends.
@@ -31,9 +36,11 @@ import urllib.parse
 
 MAGIC = b"\0opskit-agent 1\n"
 HEADER = struct.Struct(">cI")
+PLACE = struct.Struct(">Q")
 CHUNK = 256 * 1024  # read from the output file at once
 BACKLOG = 1024 * 1024  # bytes waiting to be sent, above which no output is read
 FOLLOW = 0.03  # seconds between looks at the output while a command runs; its end is a signal
+LOOK = 0.25  # seconds between looks at a process that another agent started
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 TAIL = 4096  # bytes of output that a record keeps for the next run
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
@@ -263,24 +270,35 @@ class State:
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", os.path.basename(project))[:40]
         self.folder = folder
         self.name = "%s-%s" % (safe, hashlib.sha256(project.encode("utf-8", "surrogateescape")).hexdigest()[:8])
-        self.lock = None
+        self.held = None  # the lock file, while the kernel's lock on it is ours
+        self.lock = None  # the same, while nothing keeps us from starting commands
 
     def path(self, ending):
         return os.path.join(self.folder, self.name + ending)
 
     def take_lock(self, holder):
-        fd = os.open(self.path(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Refused("locked", "another run holds it", holder=read_json(self.path(".lock"))) from None
-        self.lock = fd  # held until this process ends: the kernel lets go of it, nobody else
+        """Take the lock, or raise Refused with who has it. It is held until this process ends."""
+        if not self.hold():
+            raise Refused("locked", "another run holds it", holder=read_json(self.path(".lock")))
         self._refuse_orphan()
         try:
-            os.ftruncate(fd, 0)
-            os.write(fd, json.dumps(holder).encode())
+            os.ftruncate(self.held, 0)
+            os.pwrite(self.held, json.dumps(holder).encode(), 0)
         except OSError as error:  # a full disk
             raise Refused("state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())) from error
+        self.lock = self.held
+
+    def hold(self):
+        """Whether the kernel's lock is ours: the kernel lets go of it, nobody else."""
+        if self.held is None:
+            fd = os.open(self.path(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(fd)
+                return False
+            self.held = fd
+        return True
 
     def _refuse_orphan(self):
         """A command outlives its agent where that was killed: the lock is free then, and the command is not done."""
@@ -304,17 +322,71 @@ class State:
 
 
 class Follower:
-    """Reads a growing file from its start, in bounded pieces without secrets."""
+    """Reads a growing file, in bounded pieces without secrets. `at` is how far what was read has come out again."""
 
-    def __init__(self, path, kind, secrets):
-        self.path = path
+    def __init__(self, path, kind, secrets, at=0):
         self.kind = kind
         self.redactor = Redactor(secrets)
+        self.at = self.read = at
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        os.lseek(self.fd, at, os.SEEK_SET)
 
     def piece(self):
+        """What is new as (frame's kind, payload), None where nothing is."""
         data = os.read(self.fd, CHUNK)
-        return self.redactor.feed(data) if data else None
+        self.read += len(data)
+        return self.framed(self.redactor.feed(data)) if data else None
+
+    def rest(self):
+        """What was held back, since it might have become a secret."""
+        return self.framed(self.redactor.feed(b"", last=True))
+
+    def framed(self, piece):
+        self.at = self.read - len(self.redactor.held)
+        return (self.kind, PLACE.pack(self.at) + piece if self.kind == b"P" and piece else piece)
+
+
+class Started:
+    """A process that this agent starts, in a group of its own: its number, its exit code once it has one, signals."""
+
+    def __init__(self, argv, **popen):
+        self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **popen)
+        self.pid = self.popen.pid
+
+    def poll(self):
+        return self.popen.poll()
+
+    def signal(self, number):
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, number)
+
+
+class Ending:
+    """Ends a process: SIGTERM to its group when its time is up or somebody asks, SIGKILL after the grace."""
+
+    def __init__(self, process, timeout):
+        self.process = process
+        self.at = time.monotonic() + timeout if timeout else None
+        self.begun = self.asked = False
+
+    def ask(self):
+        if not self.begun:
+            self.asked = True
+            self.at = time.monotonic()
+
+    def enforce(self):
+        if self.at is not None and time.monotonic() >= self.at:
+            self.process.signal(signal.SIGKILL if self.begun else signal.SIGTERM)
+            self.begun = True
+            self.at = time.monotonic() + GRACE
+
+    def due(self):
+        """Seconds until it wants attention; None where it never does."""
+        return None if self.at is None else max(0.0, self.at - time.monotonic())
+
+    def told(self):
+        """What the end of the process says of this."""
+        return {"timed_out": self.begun and not self.asked, "asked": self.begun and self.asked}
 
 
 class Child:
@@ -323,11 +395,10 @@ class Child:
     def __init__(self, state, run, request, secrets):
         self.request = request
         self.secrets = secrets
-        self.timed_out = False
         self.end = None
         self.followers = []
         self.files = [state.output() for _ in range(2 if request.get("apart") else 1)]
-        for (_, path), kind in zip(self.files, (b"O", b"E")):
+        for (_, path), kind in zip(self.files, (b"O" if request.get("reads") else b"P", b"E")):
             self.followers.append(Follower(path, kind, secrets))
         self.record_path = None if request.get("reads") else state.record_path(run, request["id"])
         self.record = {"run": run, "label": request.get("label", ""), "started": time.time()}
@@ -338,40 +409,28 @@ class Child:
         self.save_record()
         out, err = self.files[0][0], self.files[-1][0]
         self.clock = time.monotonic()
-        self.process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd, env=env, start_new_session=True
-        )
-        self.deadline = self.clock + self.request["timeout"] if self.request.get("timeout") else None
-        self.try_record(pid=self.process.pid, born=birth(self.process.pid))
+        self.process = Started(argv, stdout=out, stderr=err, cwd=cwd, env=env, preexec_fn=self.note_process)
+        self.record.update(pid=self.process.pid, born=birth(self.process.pid))
+        self.ending = Ending(self.process, self.request.get("timeout"))
 
-    def enforce_timeout(self):
-        """SIGTERM to the whole group at the deadline, SIGKILL after the grace."""
-        if self.end is None and self.deadline is not None and time.monotonic() >= self.deadline:
-            self.signal_group(signal.SIGKILL if self.timed_out else signal.SIGTERM)
-            self.timed_out = True
-            self.deadline = time.monotonic() + GRACE
-
-    def signal_group(self, number):
-        with contextlib.suppress(OSError):
-            os.killpg(self.process.pid, number)
-
-    def due(self):
-        """Seconds until the deadline wants attention; None where there is none."""
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+    def note_process(self):
+        """In the new process, before it becomes the command: whoever kills the agent now leaves no stranger."""
+        self.try_record(pid=os.getpid(), born=birth(os.getpid()))
 
     def look(self):
         """How it ended, or None. What a timeout left of the group is killed."""
+        self.ending.enforce()
         if self.end is None and self.process.poll() is not None:
-            if self.timed_out:
-                self.signal_group(signal.SIGKILL)
+            if self.ending.begun:
+                self.process.signal(signal.SIGKILL)
             self.end = {
                 "type": "ended",
                 "id": self.request["id"],
-                "exit": self.process.returncode,
+                "exit": self.process.poll(),
                 "seconds": time.monotonic() - self.clock,
-                "timed_out": self.timed_out,
                 "record": self.record_path,
-                "full": self.process.returncode != 0 and full(os.path.dirname(self.files[0][1])),
+                "full": self.process.poll() != 0 and full(os.path.dirname(self.files[0][1])),
+                **self.ending.told(),
             }
         return self.end
 
@@ -403,13 +462,83 @@ class Child:
         if self.record_path is None:
             remove(self.record["outputs"])
         elif self.end is not None:
-            self.try_record(ended=time.time(), exit=self.end["exit"], timed_out=self.timed_out)
+            how = {"ended": time.time(), "exit": self.end["exit"], **self.ending.told()}
+            self.try_record(**how)
             self.try_record(tail=self.tail())
 
     def discard(self):
         """It never started: leave no trace."""
         self.close()
         remove(self.record["outputs"] + [self.record_path or ""])
+
+
+class Followed:
+    """A command of this run that an earlier agent started: its output from `at` on, its end from its record.
+
+    The agent that started it may still be there and write that record. Where it was killed, the command has no exit
+    code. `over` is whether it is certain that it does not run, and is not going to: then the lock is ours.
+    """
+
+    def __init__(self, state, run, request, secrets, silence):
+        self.state = state
+        self.request = request
+        self.secrets = secrets
+        self.patience = silence  # seconds for the other agent to write down how it ended
+        self.record_path = state.record_path(run, request["id"])
+        self.record = {}
+        self.followers = []
+        self.end = self.gone = None
+        self.next_look = 0.0
+        self.ending = Ending(self, request.get("timeout"))
+        self.read_record()
+
+    def read_record(self):
+        self.record = read_json(self.record_path) or self.record
+        for path in self.record.get("outputs", [])[:1] if not self.followers else []:
+            with contextlib.suppress(OSError):  # somebody took it away
+                self.followers.append(Follower(path, b"P", self.secrets, self.request["at"]))
+
+    def signal(self, number):
+        if alive(self.record):
+            with contextlib.suppress(OSError):
+                os.killpg(self.record["pid"], number)
+
+    def look(self):
+        self.ending.enforce()
+        if self.end is None and time.monotonic() >= self.next_look:
+            self.next_look = time.monotonic() + LOOK
+            self.read_record()
+            if "ended" in self.record or self.is_gone():
+                self.end = self.how()
+        return self.end
+
+    def is_gone(self):
+        """Whether the process is gone, and nobody is there any more, or stirs, to say how it ended."""
+        if alive(self.record):
+            self.gone = None
+            return False
+        if self.state.hold():
+            self.read_record()  # the last thing that the other agent did may have been to write it
+            return True
+        self.gone = self.gone or time.monotonic()
+        return time.monotonic() - self.gone > self.patience
+
+    def how(self):
+        told = {name: self.record.get(name) is True or here for name, here in self.ending.told().items()}
+        code = self.record.get("exit")
+        return {
+            "type": "ended",
+            "id": self.request["id"],
+            "exit": code if isinstance(code, int) else None,  # a record is a file, and files get broken
+            "seconds": 0.0,
+            "record": self.record_path,
+            "over": "ended" in self.record or self.state.held is not None,
+            **told,
+        }
+
+    def close(self):
+        for follower in self.followers:
+            os.close(follower.fd)
 
 
 def full(folder):
@@ -494,6 +623,9 @@ class Agent:
     # -- frames in
 
     def listen(self):
+        if time.monotonic() - self.heard > self.silence:  # we were stopped, and are given up: what is in there is stale
+            self.hang_up()
+            return
         try:
             data = os.read(self.incoming, CHUNK)
         except BlockingIOError:
@@ -517,8 +649,14 @@ class Agent:
         kind = message["type"]
         if kind == "open":
             self.open(message)
+        elif kind == "lock":
+            self.enter()
         elif kind == "run":
             self.run(message)
+        elif kind == "follow":
+            self.follow_up(message)
+        elif kind == "end" and self.child is not None:
+            self.child.ending.ask()
         elif kind == "collected":
             self.collected(message["path"])
         elif kind == "bye":
@@ -527,15 +665,28 @@ class Agent:
     def open(self, message):
         self.beat = message["beat"]
         self.silence = message["silence"]
+        if self.answers(self.prepare, message):
+            self.enter()
+
+    def enter(self):
+        """Take the lock, where one was asked for, and say what is here; or who has it."""
+        if self.opened is not None:
+            self.answers(self.take_over)
+
+    def answers(self, step, *args):
+        """Do a step of the opening; False where it was refused. Who is patient may ask for the lock again."""
         try:
-            self.say(type="ready", **self.prepare(message))
+            step(*args)
         except Refused as refusal:
             self.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more)
-            self.leaving = True
+            self.leaving = refusal.why != "locked" or not self.opened.get("patient")
         except OSError as error:
             where = "`%s`: " % error.filename if error.filename else ""
             self.say(type="refused", why="state_dir", message=where + (error.strerror or str(error)).lower())
             self.leaving = True
+        else:
+            return True
+        return False
 
     def prepare(self, message):
         env = dict(os.environ)
@@ -553,24 +704,25 @@ class Agent:
         folder = state_folder(message["state_dir"]) if message["lock"] else temporary_folder()
         self.state = State(folder, message["path"])
         self.path = enter_project(message["path"], message["manage"])
-        records = []
-        if message["lock"]:
-            self.state.take_lock(message["holder"])
-            records = self.state.records()
         self.opened = message
-        return {
-            "path": self.path,
-            "pid": os.getpid(),
-            "python": "%d.%d.%d" % sys.version_info[:3],
-            "revision": revision(self.path),
-            "records": records,
-        }
+
+    def take_over(self):
+        if self.opened["lock"]:
+            self.state.take_lock(self.opened["holder"])
+        self.say(
+            type="ready",
+            path=self.path,
+            pid=os.getpid(),
+            python="%d.%d.%d" % sys.version_info[:3],
+            revision=revision(self.path),
+            records=self.state.records() if self.opened["lock"] else [],
+        )
 
     def run(self, message):
         """Start a command. Without the lock only questions are started, and never two at once."""
         if self.child is not None or self.opened is None or self.leaving:
             self.refuse(message, "the agent is not free")
-        elif not self.opened["lock"] and not message.get("reads"):
+        elif self.state.lock is None and not message.get("reads"):
             self.refuse(message, "the agent does not hold the lock")
         else:
             self.start(message)
@@ -587,6 +739,15 @@ class Agent:
             return
         self.child = child
         self.say(type="started", id=message["id"], pid=child.process.pid)
+
+    def follow_up(self, message):
+        """Follow a command of this run that an earlier agent started."""
+        if self.child is not None or self.opened is None or self.leaving:
+            self.refuse(message, "the agent is not free")
+            return
+        self.child = Followed(self.state, self.opened["run"], message, self.secrets, self.silence)
+        record = self.child.record
+        self.say(type="following", id=message["id"], pid=record.get("pid"), alive=alive(record))
 
     def argv(self, message):
         python = sys.executable or "python3"
@@ -614,17 +775,16 @@ class Agent:
                 piece = follower.piece()
                 if piece is None:
                     break
-                self.send(follower.kind, piece)
+                self.send(*piece)
                 self.flush()
         return True
 
     def attend(self):
         """Look after the command: its timeout, its output, its end."""
-        self.child.enforce_timeout()
         ended = self.child.look()
         if self.follow() and ended is not None:
             for follower in self.child.followers:
-                self.send(follower.kind, follower.redactor.feed(b"", last=True))
+                self.send(*follower.rest())
             child, self.child = self.child, None
             child.close()
             self.say(**ended)
@@ -653,8 +813,8 @@ class Agent:
         if self.child is not None:
             if self.connected and self.queued < BACKLOG:
                 waits.append(FOLLOW)
-            if self.child.due() is not None:
-                waits.append(self.child.due())
+            if self.child.ending.due() is not None:
+                waits.append(self.child.ending.due())
         return min(waits)
 
     def keep_time(self):

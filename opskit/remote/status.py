@@ -2,7 +2,8 @@
 
 This text runs on the host, by itself, with the project's folder as working directory::
 
-    python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...], "busy_of": "its beginning"}'
+    python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...], "busy_of": "its beginning",
+                                                       "wait": 5.0}'
 
 and answers with one line of JSON on stdout::
 
@@ -12,6 +13,7 @@ and answers with one line of JSON on stdout::
                   "place": ["server:port", "database", "schema"], "missing": false, "cut": false}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
      "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL,
+             after waiting so many seconds for them to go; the histories are read after that,
      "code": {"app.name": digest of the migration's source, "" where there is none to read},
      "django": "5.2", "python": "3.11"}
 
@@ -35,11 +37,13 @@ import platform
 import re
 import runpy
 import sys
+import time
 import traceback
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 Migration = Tuple[str, str]  # app, name
 TABLE = "django_migrations"
+AGAIN = 0.2  # seconds between two looks at who is at work
 CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own setting wins
 
 
@@ -132,15 +136,16 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     keep_secret(database_settings())
     master, tenants_of = FRAMEWORKS[framework]
     pending = Pending()
+    at_work = busy(master(), params)  # first: what is not at work by now commits nothing after we have read
     shared = pending_on_master(master(), pending)
     answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": [], "code": pending.digests()}
+    answer.update(at_work)
     try:
         answer["tenants"] = list(tenants_of(pending))
     except Exception as error:
         if not shared:
             raise
         answer["listing_error"] = reason(error)
-    answer.update(busy(master(), params.get("busy") or [], params.get("busy_of") or ""))
     answer.update(django=django.get_version(), python=platform.python_version())
     close_connections()
     return answer
@@ -465,13 +470,23 @@ FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending], Iterator[Dict
 # ---------------------------------------------------------------- who is at work
 
 
-def busy(alias: str, names: List[str], beginning: str) -> Dict[str, List[str]]:
-    """Which of these application names, or of those that begin so, are connected: {} where it is no PostgreSQL."""
+def busy(alias: str, params: Dict[str, Any]) -> Dict[str, List[str]]:
+    """Which of the application names, or of those that begin so, are connected: {} where it is no PostgreSQL."""
     from django.db import connections
 
     connection = connections[alias]
+    names, beginning = params.get("busy") or [], params.get("busy_of") or ""
     if connection.vendor != "postgresql" or not (names or beginning):
         return {}
+    until = time.monotonic() + params.get("wait", 0.0)
+    found = at_work_now(connection, names, beginning)
+    while found and time.monotonic() < until:
+        time.sleep(AGAIN)
+        found = at_work_now(connection, names, beginning)
+    return {"busy": found}
+
+
+def at_work_now(connection: Any, names: List[str], beginning: str) -> List[str]:
     with connection.cursor() as cursor:
         cursor.execute(  # a pooler may keep an idle connection, and its name, for a while
             "SELECT DISTINCT application_name FROM pg_stat_activity "
@@ -479,7 +494,7 @@ def busy(alias: str, names: List[str], beginning: str) -> Dict[str, List[str]]:
         )
         present = {name for (name,) in cursor.fetchall()}
     more = [name for name in present if beginning and name.startswith(beginning)]
-    return {"busy": [name for name in names if present.intersection(as_shown(name))] + more}
+    return [name for name in names if present.intersection(as_shown(name))] + more
 
 
 def as_shown(name: str) -> Set[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from opskit import model
 
+AT_WORK = "its connection is still at work in PostgreSQL, and may yet commit"
 _SHOWN = 3  # migrations that an error names
 
 
@@ -54,9 +55,8 @@ def _held_against(
 
 def still_at_work(outcome: model.Outcome) -> model.Outcome:
     """The outcome of a tenant whose connection is still at work in the database, whatever became of its command."""
-    why = "its connection is still at work in PostgreSQL, and may yet commit"
-    said = outcome.error.removesuffix(why).removesuffix("; ")  # a run that is resumed may find it so again
-    return replace(outcome, status=model.Status.UNKNOWN, error=f"{said}; {why}" if said else why)
+    said = outcome.error.removesuffix(AT_WORK).removesuffix("; ")  # a run that is resumed may find it so again
+    return replace(outcome, status=model.Status.UNKNOWN, error=f"{said}; {AT_WORK}" if said else AT_WORK)
 
 
 def _evidence(after: model.TenantState) -> str:

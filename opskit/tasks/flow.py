@@ -15,8 +15,8 @@ from opskit import __version__, control, errors, frameworks, journal, model, red
 from opskit.frameworks import django
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
-from opskit.rollout import drive, plan, resume, step, verify
-from opskit.tasks import desk, gate, hooks, interrupts, project, requiring, resuming, reviewing, wiring
+from opskit.rollout import drive, plan, resume, settle, step, verify
+from opskit.tasks import desk, gate, hooks, interrupts, project, requiring, resuming, reviewing, settling, wiring
 from opskit.tasks.task import as_called, complain, show_summary
 from opskit.transport import fleet
 
@@ -354,7 +354,17 @@ class Rollout:
             framework.marks,
             functools.partial(self._hear, tenant.id),
         )
-        return replace(self._judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt)
+        outcome = replace(self._judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt)
+        return self._settled(outcome) if settle.doubtful(reply) else outcome
+
+    def _settled(self, outcome: model.Outcome) -> model.Outcome:
+        """The outcome of a command that was killed, ended or lost, as soon as the database is done with it."""
+        settler = settling.Settling(self.asked, self.clock, self.notice, narrow=bool(self.options.app_label))
+
+        def before(survey: model.Survey) -> tuple[str, ...] | None:
+            return resume.before(self.record.run, survey.code).get(outcome.tenant)
+
+        return settler.settle(outcome, before, self.asked.environment.settle)
 
     def _judge(self, tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
         judge = django.judge if tenant.id == model.SHARED.id else self.asked.framework.judge
@@ -403,7 +413,8 @@ class Rollout:
             was = before.get(outcome.tenant)
             stands = verify.verify(outcome, was, after, self.options.app_label, self.options.migration_name)
             busy = survey is not None and self.asked.fleet.application_name(outcome.tenant) in survey.busy
-            found.append(verify.still_at_work(stands) if busy else stands)
+            told = outcome if outcome.status is model.Status.UNKNOWN else stands
+            found.append(verify.still_at_work(told) if busy else stands)
         return found
 
     def _late_notice(self, text: str) -> None:
@@ -430,7 +441,7 @@ def _kept(how: Gated) -> Gated:
 
 def _named(reply: model.Reply, host: str, tenant: model.Tenant) -> model.Reply:
     """A lost connection, as the operator needs to read it."""
-    if reply.exit is not None:
+    if reply.exit is not None or reply.over:
         return reply
     return replace(
         reply, error=f"lost {host} while migrating `{tenant.id}` ({reply.error}): it may still be running there"

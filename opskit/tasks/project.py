@@ -73,15 +73,16 @@ class Project:
             raise errors.ListingError(f"`{self.environment.name}` has no tenants")
         return found
 
-    def survey(self, watched: Iterable[str] = ()) -> model.Survey | None:
+    def survey(self, watched: Iterable[str] = (), wait: float = 0.0) -> model.Survey | None:
         """What is pending, and which of these tenants have a connection at work in PostgreSQL.
 
-        None where this framework can't be asked. Raises ListingError.
+        It is waited for these connections to go, so many seconds. None where this framework can't be asked.
+        Raises ListingError.
         """
         if self.framework.survey is None or self.framework.read_survey is None:
             return None
         names = [self.fleet.application_name(tenant) for tenant in watched]
-        asked = surveys.watching(self.framework.survey, names, self.fleet.application_name(""))
+        asked = surveys.watching(self.framework.survey, names, self.fleet.application_name(""), wait)
         survey: model.Survey = self._read(self.framework.read_survey, self.fleet.ask(self._timed(asked)))
         return replace(survey, busy=survey.busy.intersection(names))
 

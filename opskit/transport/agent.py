@@ -8,7 +8,7 @@ import queue
 import struct
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,12 @@ from opskit.transport.lines import Lines
 
 MAGIC = b"\0opskit-agent 1\n"
 HEADER = struct.Struct(">cI")
+PLACE = struct.Struct(">Q")
 BEAT = b'{"type": "beat"}'  # being heard is all that it is for
 LARGEST = 16 * 1024 * 1024  # bytes of one frame; more is not the agent speaking
 PREAMBLE = 64 * 1024  # bytes that a login shell may print before the agent speaks
 ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
+WATCH = 0.25  # seconds between two looks at what the operator wants, while a command is at work
 _FULL = "the host's disk is full where opskit keeps the output (`app.state_dir`): the command may have failed of that"
 _MOST = 2.0**53  # of any number that an agent says
 NOT_STARTED = 127  # the exit code of a command that could not be started, as a shell gives it
@@ -35,6 +37,7 @@ class Timing:
     beat: float = 5.0
     silence: float = 60.0
     start: float = 30.0
+    again: float = 1.0  # the first pause between two tries to reach a host again; each is longer
 
 
 USUAL = Timing()
@@ -62,9 +65,17 @@ class Ready:
 
 
 class Agent:
-    """One agent process on one host. Not for use from several threads at once."""
+    """One agent process on one host. Not for use from several threads at once.
 
-    def __init__(self, line: stream.Stream, timing: Timing = USUAL) -> None:
+    `after` is the agent whose place this one takes: commands are numbered on, and what it heard last may be forgotten.
+    """
+
+    def __init__(self, line: stream.Stream, timing: Timing = USUAL, after: Agent | None = None) -> None:
+        self.holds = False  # the lock
+        self.pid: int | None = None  # of the command at work
+        self.at = 0  # how far its output has been heard
+        self.watch: Callable[[], None] = lambda: None  # called every now and then while a command is at work
+        self.found: Callable[[bool], None] = lambda _: None  # hears whether a followed command still runs
         self._line = line
         self._timing = timing
         self._frames: queue.Queue[tuple[bytes, bytes] | Lost] = queue.Queue(maxsize=32)
@@ -72,8 +83,8 @@ class Agent:
         self._closed = threading.Event()
         self._heard = time.monotonic()
         self._lost: Lost | None = None
-        self._number = 0
-        self._record = ""
+        self.number: int = after.number if after else 0  # of the last command
+        self.record: str = after.record if after else ""  # of a command whose end was heard, until it may be forgotten
         self._sent = False  # whether the other end was told anything
         self._preamble = b""  # what came on stdout while the agent had not spoken
         threading.Thread(target=self._read, daemon=True, name="opskit-reader").start()
@@ -103,8 +114,24 @@ class Agent:
         except (Lost, OSError) as error:
             raise self._no_start(error) from error
         threading.Thread(target=self._beat, daemon=True, name="opskit-beat").start()
+        return self._entered(ready, answer, opening)
+
+    def lock(self, opening: Mapping[str, Any]) -> Ready:
+        """Ask again for the lock that was refused, where the opening was patient. Raises LockHeld, or Dead."""
+        try:
+            self._say(type="lock")
+            kind, payload = self._next(self._timing.silence)
+            answer = _message(payload) if kind == b"J" else {"type": ""}
+            ready = None if answer["type"] == "refused" else _ready(answer)
+        except (Lost, OSError) as error:
+            self._lost = self._lost or Lost(str(error))
+            raise Dead(str(error)) from error
+        return self._entered(ready, answer, opening)
+
+    def _entered(self, ready: Ready | None, answer: Mapping[str, Any], opening: Mapping[str, Any]) -> Ready:
         if ready is None:
             raise _refusal(answer)
+        self.holds = bool(opening.get("lock"))
         return ready
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
@@ -134,29 +161,51 @@ class Agent:
         if self.lost:
             raise Dead(str(self.lost))
         self._collect()
-        self._number += 1
+        self.number += 1
+        self.at = 0
+        return self._to_its_end({"type": "run", **request}, lines, errors_ or lines)
+
+    def follow(self, at: int, timeout: float | None, lines: Lines) -> model.Reply:
+        """Hear the last command of the agent before this one to its end, from byte `at` of its output on.
+
+        A Reply without an exit code is `over` where the command is known not to run any more.
+        """
+        self.at = at
+        return self._to_its_end({"type": "follow", "at": at, "timeout": timeout}, lines, lines)
+
+    def end(self) -> None:
+        """End the command at work: SIGTERM to its process group, after a grace SIGKILL. How it ended comes as usual."""
+        with contextlib.suppress(OSError):
+            self._say(type="end", id=self.number)
+
+    def _to_its_end(self, message: Mapping[str, Any], lines: Lines, errors_: Lines) -> model.Reply:
+        """Say it, and hear what comes. The lines are ended where nothing more can come: a lost line may be regained."""
         began = time.monotonic()
+        self.pid = None
         try:
-            self._say(type="run", id=self._number, **request)
-            ended = self._hear(lines, errors_ or lines)
+            self._say(id=self.number, **message)
+            ended = self._hear(lines, errors_)
         except (Lost, OSError) as error:
             self._lost = error if isinstance(error, Lost) else Lost(str(error))
-            ended = {"exit": None, "error": str(error), "seconds": time.monotonic() - began}
-        for each in {id(lines): lines, id(errors_ or lines): errors_ or lines}.values():
-            each.end()
+            ended = {"exit": None, "error": str(error)}
+        if ended["exit"] is not None or ended.get("over"):
+            self.pid = None
+            end_all(lines, errors_)
         return model.Reply(
             exit=ended["exit"],
             marks=lines.marks,
-            tail=(errors_ or lines).tail or lines.tail,
-            seconds=ended["seconds"],
-            timed_out=ended.get("timed_out", False),
+            tail=errors_.tail or lines.tail,
+            seconds=ended.get("seconds", time.monotonic() - began),
+            timed_out=ended.get("timed_out") is True,
+            asked=ended.get("asked") is True,
+            over=ended.get("over") is True,
             error=ended.get("error", "") or (_FULL if ended.get("full") else ""),
         )
 
     def ask(self, request: Mapping[str, Any]) -> model.Reply:
         """Run a question: a command that changes nothing, whose stdout is wanted whole and apart from stderr."""
-        answer = _Answer()
-        reply = self.run({**request, "reads": True, "apart": True}, answer, Lines())
+        answer, said = _Answer(), Lines()
+        reply = self.run({**request, "reads": True, "apart": True}, answer, said)
         if answer.full:
             return model.Reply(exit=NOT_STARTED, error=f"its answer is longer than {ANSWER // 2**20} MB")
         return model.Reply(
@@ -175,7 +224,7 @@ class Agent:
 
     def _collect(self) -> None:
         """Whoever asks for the next command, or says goodbye, has written down how the last one ended."""
-        record, self._record = self._record, ""
+        record, self.record = self.record, ""
         if record:
             self.collected(record)
 
@@ -192,7 +241,8 @@ class Agent:
     def close(self) -> None:
         """Say goodbye and hang up; a command at work goes on to its end without us."""
         self._closed.set()
-        self._collect()
+        if self._lost is None:  # else the agent that comes after this one does
+            self._collect()
         if self._sent:  # to a sudo that still asks, a goodbye would be a password
             with contextlib.suppress(OSError):
                 self._say(type="bye")
@@ -216,7 +266,12 @@ class Agent:
         """The frames of one command, until its end."""
         while True:
             kind, payload = self._next(self._timing.silence)
-            if kind == b"O":
+            if kind == b"P":
+                if len(payload) < PLACE.size:
+                    raise Lost("what came is not a piece of output")
+                lines.feed(payload[PLACE.size :])
+                (self.at,) = PLACE.unpack_from(payload)
+            elif kind == b"O":
                 lines.feed(payload)
             elif kind == b"E":
                 errors_.feed(payload)
@@ -226,21 +281,34 @@ class Agent:
                     return ended
 
     def _judge_message(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        if message.get("id") != self._number:
+        if message.get("id") != self.number:
             return None
+        if message["type"] in ("started", "following"):
+            self.pid = int(_number(message["pid"])) if message.get("pid") is not None else None
+            if message["type"] == "following":
+                self.found(message.get("alive") is True)
         if message["type"] == "ended":
-            self._record = str(message.get("record") or "")
-            return {**message, "exit": int(_number(message.get("exit"))), "seconds": _number(message.get("seconds"))}
+            return self._ended(message)
         if message["type"] == "not_started":
             return {"exit": NOT_STARTED, "error": f"not started: {message.get('error')}", "seconds": 0.0}
         return None
+
+    def _ended(self, message: dict[str, Any]) -> dict[str, Any]:
+        seconds = _number(message.get("seconds"))
+        if message.get("exit") is None and message.get("over") is False:  # its agent may yet stir
+            return {**message, "exit": None, "seconds": seconds, "error": "its agent does not stir"}
+        self.record = str(message.get("record") or "")
+        if message.get("exit") is None and message.get("over") is True:
+            return {**message, "exit": None, "seconds": seconds, "error": "nobody wrote down how it ended"}
+        return {**message, "exit": int(_number(message.get("exit"))), "seconds": seconds}
 
     def _next(self, patience: float) -> tuple[bytes, bytes]:
         """The next frame. Raises Lost at the end, and after `patience` seconds without a byte."""
         while True:
             left = self._heard + patience - time.monotonic()
+            self.watch()
             try:
-                frame = self._frames.get(timeout=max(0.05, left))
+                frame = self._frames.get(timeout=min(WATCH, max(0.05, left)))
             except queue.Empty:
                 if time.monotonic() - self._heard >= patience:
                     self._line.close()
@@ -288,7 +356,7 @@ class Agent:
         at = 0
         while len(data) - at >= HEADER.size:
             kind, length = HEADER.unpack_from(data, at)
-            if kind not in b"JOE" or length > LARGEST:
+            if kind not in b"JOPE" or length > LARGEST:
                 raise Lost("what came is not a frame")
             if len(data) - at < HEADER.size + length:
                 break
@@ -324,6 +392,12 @@ def _ready(answer: Mapping[str, Any]) -> Ready:
     return Ready(path, python, revision, tuple(records))
 
 
+def end_all(*lines: Lines) -> None:
+    """There is no more of these, each of them once."""
+    for each in dict.fromkeys(lines):
+        each.end()
+
+
 class _Answer(Lines):
     """A whole stdout, up to a bound."""
 
@@ -356,7 +430,8 @@ def _refusal(answer: Mapping[str, Any]) -> errors.OpskitError:
         holder = answer.get("holder")
         holder = holder if isinstance(holder, dict) else {}
         hint = "it ends by itself; the next run asks the databases."
-        return errors.LockHeld(_holder(holder), hint=hint if holder.get("orphan") else "watch it with `invoke runs`.")
+        hint = hint if holder.get("orphan") else "watch it with `invoke runs`."
+        return errors.LockHeld(_holder(holder), hint=hint, run=str(holder.get("run", "")))
     return errors.RemoteError(str(answer.get("message")), why=str(answer.get("why", "")))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from opskit import errors, model
+from opskit import durations, errors, model
 from opskit.transport import agent, lines, local, openssh, stream
 
 _CAT = (  # a file that somebody took away has nothing to say
@@ -17,6 +19,7 @@ _CAT = (  # a file that somebody took away has nothing to say
 _RECALL = 600.0  # seconds that reading a kept output may take
 _SUDO_HINT = "`app.sudo_password: ask`, or a file of yours there, gives it one."
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
+_LONGEST = 30.0  # seconds between two tries to reach a lost host again
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ class Fleet:
         self.settings: dict[str, str] = {}  # of PostgreSQL, for the commands of tenants: {name: value}
         self._connector = connector
         self._timing = timing
+        self.watch: Callable[[], None] = lambda: None  # called every now and then while a tenant's command is at work
         self._agent: agent.Agent | None = None
+        self._before: agent.Agent | None = None  # the one before it, where that was lost
+        self._at: model.Host | None = None  # where it is
+        self._ending = False  # the command at work is to be ended
         self._run = hold.run if hold else ""
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
@@ -94,32 +101,36 @@ class Fleet:
         refused: dict[str, str] = {}  # {why: what to type next}
         for host in self._environment.hosts:
             try:
-                return self._start(host)
+                self._start(host)
+                return self.ready
             except errors.ConnectError as error:
                 refused[str(error)] = error.hint
                 if host is not self._environment.hosts[-1]:
                     self.notice(f"{host.name} does not serve: {error}")
         raise errors.ConnectError("; ".join(refused), hint=next(filter(None, refused.values()), ""))
 
-    def _start(self, host: model.Host) -> agent.Ready:
-        self._agent = None
-        started = agent.Agent(self._connector(self._environment, host), self._timing)
+    def _start(self, host: model.Host, *, patient: bool = False) -> None:
+        """Start an agent on a host. Where it is `patient`, our lost agent there may still hold the lock."""
+        self._agent, self._before = None, self._agent or self._before
+        started = agent.Agent(self._connector(self._environment, host), self._timing, self._before)
         try:
-            self.ready = started.open(self._opening(), self._environment.app.sudo_password)
+            self.ready = started.open(self._opening(patient=patient), self._environment.app.sudo_password)
         except errors.LockHeld as error:
-            started.close()
-            held = f"another run holds `{self._environment.name}`: {error}"
-            raise errors.LockHeld(held, hint=error.hint) from None
+            if not patient or error.run != self._run:
+                started.close()
+                raise self._held(error) from None
         except errors.RemoteError as error:
             started.close()
             hint = error.hint or (_SUDO_HINT if "sudo: a password is required" in str(error) else "")
             raise errors.RemoteError(f"{host.name}: {error}", hint, error.why) from None
         except errors.ConnectError as error:
             raise errors.ConnectError(f"{host.name}: {error}", hint=error.hint) from None
-        self._agent, self.host = started, host.name
-        return self.ready
+        self._agent, self._at, self.host = started, host, host.name
 
-    def _opening(self) -> dict[str, Any]:
+    def _held(self, error: errors.LockHeld) -> errors.LockHeld:
+        return errors.LockHeld(f"another run holds `{self._environment.name}`: {error}", error.hint, error.run)
+
+    def _opening(self, *, patient: bool = False) -> dict[str, Any]:
         app = self._environment.app
         return {
             "path": app.path,
@@ -131,6 +142,7 @@ class Fleet:
             "lock": self._hold is not None,
             "holder": self._hold.frame() if self._hold else {},
             "run": self._hold.run if self._hold else "",
+            "patient": patient,
         }
 
     @property
@@ -143,21 +155,34 @@ class Fleet:
         if self._agent is not None and self._agent.lost:
             self.notice(f"lost {self.host} between two tenants ({self._agent.lost}): connecting again")
             self._agent.close()
-            self._reopen()
+            self._patiently(self.open)
         if self._agent is None:
             self.open()
         assert self._agent is not None  # noqa: S101 - for mypy
         return self._agent
 
-    def _reopen(self) -> None:
+    def _holding(self) -> agent.Agent:
+        """The agent, with the lock: whoever follows what a lost agent started has yet to get it."""
+        serving = self._alive()
+        if self._hold is not None and not serving.holds:
+            self._patiently(lambda: self._lock(serving))
+        return serving
+
+    def _lock(self, serving: agent.Agent) -> None:
+        try:
+            self.ready = serving.lock(self._opening())
+        except errors.LockHeld as error:
+            raise self._held(error) from None
+
+    def _patiently(self, take: Callable[[], Any]) -> None:
         """Our lost agent lets go of the lock as soon as it notices; until then it is we who hold it."""
         patience = time.monotonic() + self._timing.silence + 2 * self._timing.beat
         while True:
             try:
-                self.open()
+                take()
                 return
             except errors.LockHeld as error:
-                if self._hold is None or self._hold.run not in str(error) or time.monotonic() > patience:
+                if error.run != self._run or time.monotonic() > patience:
                     raise
                 time.sleep(_RETRY)
 
@@ -177,14 +202,98 @@ class Fleet:
     def run(
         self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear
     ) -> model.Reply:
-        """Run a management command that may change something. A line that dies after it was sent is a Reply."""
+        """Run a management command that may change something.
+
+        A line that dies after it was sent is taken up again, for as long as `ssh.reconnect` says. Where the host stays
+        away, that is a Reply without an exit code.
+        """
         output = lines.Lines(patterns, hear)
         of_it = {
             "label": label,
             "env": {"PGAPPNAME": self.application_name(label)},
             "pgoptions": pgoptions(self.settings),
         }
-        return self._alive().run({**self._request(command), **of_it}, output)
+        began = time.monotonic()
+        self._ending = False
+        serving = self._watched(self._holding())
+        reply = serving.run({**self._request(command), **of_it}, output)
+        while reply.exit is None and not reply.over and serving.lost:
+            again = self._regain(label, reply.error)
+            if isinstance(again, str):
+                reply = replace(reply, error=again)
+                break
+            left = None if command.timeout is None else max(1.0, command.timeout - (time.monotonic() - began))
+            again.found = self._back(label)
+            serving, reply = again, again.follow(serving.at, left, output)
+            reply = replace(reply, seconds=time.monotonic() - began)
+        output.end()
+        return replace(reply, marks=output.marks, tail=output.tail)
+
+    def end(self) -> None:
+        """End the command at work, as soon as its host hears it: SIGTERM to its process group, then SIGKILL."""
+        self._ending = True
+        if self._agent is not None:
+            self._agent.end()
+
+    @property
+    def at_work(self) -> str:
+        """`app1 (process 1234)`: where a command was left at work, as far as anybody knows."""
+        process = f" (process {self._agent.pid})" if self._agent and self._agent.pid else ""
+        return f"{self.host}{process}"
+
+    # -- a host that was lost in mid-command
+
+    def _regain(self, label: str, why: str) -> agent.Agent | str:
+        """A new agent on the same host, or why there is none."""
+        lost, host, limit = self._agent, self._at, self._environment.ssh.reconnect
+        assert lost is not None and host is not None  # noqa: S101, PT018 - for mypy
+        lost.close()
+        if not limit:
+            return why
+        self.notice(f"lost {host.name} while migrating `{label}` ({why}): trying again for {durations.show(limit)}")
+        until = time.monotonic() + limit
+        for pause in self._pauses():
+            try:
+                self._start(host, patient=True)
+                assert self._agent is not None  # noqa: S101 - for mypy
+                return self._watched(self._agent)
+            except (errors.ConnectError, errors.RemoteError) as error:
+                why = str(error)
+            except errors.OpskitError as error:  # another run has the lock, the key has changed: waiting is no help
+                return str(error)
+            finally:
+                self._agent = self._agent or lost
+            if time.monotonic() + pause > until:
+                return f"{host.name} stayed away for {durations.show(limit)}: {why}"
+            self._rest(pause)
+        raise AssertionError  # the pauses have no end
+
+    def _pauses(self) -> Iterator[float]:
+        """Seconds between tries: each twice as long as the last, and of no two operators the same."""
+        for number in itertools.count():
+            pause = min(_LONGEST, self._timing.again * 2.0 ** min(number, 16))
+            yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.watch()
+            time.sleep(min(agent.WATCH, left))
+
+    def _watched(self, serving: agent.Agent) -> agent.Agent:
+        serving.watch = self.watch
+        return serving
+
+    def _back(self, label: str) -> Callable[[bool], None]:
+        def found(alive: bool) -> None:
+            became = "is still at work" if alive else "ended meanwhile"
+            self.notice(f"{self.host} is back: `{label}` {became}")
+            if self._ending and self._agent is not None:
+                self._agent.end()
+
+        return found
+
+    # -- what is sent
 
     def _request(self, command: model.Command) -> dict[str, Any]:
         """The `run` frame of a command; a question gets its programs, and is told where manage.py is."""

@@ -272,25 +272,114 @@ def test_a_killed_controller_leaves_its_tenant_to_its_end_and_the_next_run_hears
     assert by_status(rest) == {"current": ["s01"], "migrated": ["s02"]}
 
 
-def test_a_killed_agent_is_an_unknown_outcome_and_its_orphan_keeps_the_lock(project, operator, slow):
+def agent_and_child(folder: Path) -> tuple[int, int]:
+    """The processes of the agent and of the command at work."""
+    (record,) = (folder / "state").glob("*.json")
+    child = json.loads(record.read_text())["pid"]
+    return int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1]), child
+
+
+def notices(operator) -> list[str]:
+    return [event["text"] for event in events(operator, "Notice")]
+
+
+def test_a_killed_agent_is_a_pause_and_its_orphan_is_followed_to_its_end(project, operator, slow):
     process = operator.start("migrate-all", "--env=prod", "--format=json")
     eventually((slow / "begun").exists)
-    (record,) = (slow / "state").glob("*.json")
-    child = json.loads(record.read_text())["pid"]
-    agent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    agent, child = agent_and_child(slow)
     os.kill(agent, signal.SIGKILL)
+    eventually(lambda: "app1 is back: `s01` is still at work" in notices(operator))
+    held = operator.types("migrate-all", "--env=prod")
+    (slow / "go").touch()
     out, _ = process.communicate(timeout=PATIENCE)
     report = json.loads(out)
-    held = operator.types("migrate-all", "--env=prod")
+
+    assert (process.returncode, by_status(report)) == (0, {"migrated": ["s01", "s02"]})
+    assert [(each["applied"], each["verified"]) for each in report["outcomes"]] == [([SLOW], True)] * 2
+    assert notices(operator) == [
+        "lost app1 while migrating `s01` (the connection was closed): trying again for 5m00s",
+        "app1 is back: `s01` is still at work",
+        "`s01`: nobody wrote down how it ended. nothing is pending there any more: it is home",
+    ]
+    assert held.returncode == 4
+    assert (
+        f"its command for `s01` still runs there (process {child})" in held.stderr
+        or "another run holds `prod`: started " in held.stderr  # the agent that follows it holds the lock
+    )
+
+
+def test_an_agent_killed_with_its_command_is_a_failure_that_the_database_tells(project, operator, slow):
+    process = operator.start("migrate-all", "--env=prod", "--format=json", "--fail-fast")
+    eventually((slow / "begun").exists)
+    for each in agent_and_child(slow):
+        os.kill(each, signal.SIGKILL)
+    out, _ = process.communicate(timeout=PATIENCE)
+    report = json.loads(out)
+
+    assert (process.returncode, by_status(report)) == (5, {"failed": ["s01"], "skipped": ["s02"]})
+    (failed,) = [each for each in report["outcomes"] if each["status"] == "failed"]
+    assert failed["error"] == "nobody wrote down how it ended; it is over, with 1 migration still pending"
+    assert SLOW not in project.history("s01")
+
+
+def test_a_session_that_is_killed_is_a_pause_and_the_command_is_heard_to_its_end(project, operator, slow):
+    process = operator.start("migrate-all", "--env=prod", "--format=json")
+    eventually((slow / "begun").exists)
+    agent, _ = agent_and_child(slow)
+    os.kill(session_of(agent), signal.SIGKILL)
+    eventually(lambda: "app1 is back: `s01` is still at work" in notices(operator))
+    (slow / "go").touch()
+    out, _ = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, by_status(json.loads(out))) == (0, {"migrated": ["s01", "s02"]})
+    (printed,) = [text for path, text in operator.files().items() if "/tenants/s01-" in path]
+    assert printed.count(f"Applying {SLOW}...") == 1
+    assert "Migrations completed successfully for tenant 's01'" in printed
+    assert [path.name for path in (slow / "state").iterdir() if path.suffix in (".json", ".out")] == []
+
+
+def session_of(process: int) -> int:
+    """The sshd that serves a process: the nearest of its ancestors of that name."""
+    while True:
+        name, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
+        if name.partition("(")[2].startswith("sshd"):
+            return process
+        process = int(rest.split()[1])
+
+
+def test_a_host_that_stays_away_leaves_an_unknown_tenant_and_starts_no_other(project, operator, slow):
+    change(operator, "ssh", reconnect="1s")
+    process = operator.start("migrate-all", "--env=prod", "--format=json")
+    eventually((slow / "begun").exists)
+    agent, child = agent_and_child(slow)
+    change_on_the_host(project, "gone")
+    os.kill(session_of(agent), signal.SIGKILL)
+    out, _ = process.communicate(timeout=PATIENCE)
+    change_on_the_host(project, "")
+    report = json.loads(out)
     (slow / "go").touch()
     eventually(lambda: SLOW in project.history("s01"))
 
     assert (process.returncode, by_status(report)) == (6, {"unknown": ["s01"], "skipped": ["s02"]})
     (unknown,) = [each for each in report["outcomes"] if each["status"] == "unknown"]
-    assert unknown["error"].startswith("lost app1 while migrating `s01` (the connection was closed): it may still be")
-    assert held.returncode == 4
-    assert f"its command for `s01` still runs there (process {child})" in held.stderr
+    assert unknown["error"].startswith("lost app1 while migrating `s01` (app1 stayed away for 1.0 s: ")
+    assert child
     eventually(lambda: operator.types("migrate-all", "--env=prod").returncode == 0)
+
+
+def change_on_the_host(project, ending: str) -> None:
+    """Move manage.py away, or back: no agent gets into the project without it."""
+    folder = project.folder
+    (folder / "manage.py.gone" if not ending else folder / "manage.py").rename(
+        folder / ("manage.py.gone" if ending else "manage.py")
+    )
+
+
+def change(operator, section: str, **keys: str) -> None:
+    inventory = operator.folder / "inventories" / "prod.yaml"
+    content = json.loads(inventory.read_text())
+    content.setdefault(section, {}).update(keys)
+    inventory.write_text(json.dumps(content))
 
 
 def test_a_migration_that_hangs_is_ended_and_the_next_tenant_starts(project, operator, slow):
@@ -403,23 +492,52 @@ class Migration(migrations.Migration):
 """
 
 
-def test_a_timed_out_migration_whose_backend_goes_on_is_unknown(project, operator):
-    project.create_tenants(schemas=1)
+def test_a_timed_out_migration_whose_backend_goes_on_is_unknown_and_the_run_stops(project, operator):
+    project.create_tenants(schemas=2)
     (project.folder / "members" / "migrations" / "0004_sleep.py").write_text(SLEEPING)
     change_env(operator, PGOPTIONS="-c client_connection_check_interval=0")
+    change(operator, "rollout", settle="3s")
     backends = "FROM pg_stat_activity WHERE application_name LIKE 'opskit/%%/s01'"
 
     report = operator.json("migrate-all", "--env=prod", "--timeout=5", code=6)
     alive = project.execute(f"SELECT state {backends}")
     project.execute(f"SELECT pg_terminate_backend(pid) {backends}")
 
-    (unknown,) = report["outcomes"]
-    assert (unknown["status"], alive) == ("unknown", [("active",)])
+    assert by_status(report) == {"unknown": ["s01"], "skipped": ["s02"]}
+    (unknown,) = [each for each in report["outcomes"] if each["status"] == "unknown"]
+    assert alive == [("active",)]
     assert unknown["error"].startswith("timed out after 5.")
     assert unknown["error"].endswith("; its connection is still at work in PostgreSQL, and may yet commit")
+    assert notices(operator)[0] == (
+        "`s01`: its connection is still at work in PostgreSQL, and may yet commit. waiting for that, 3.0 s at most"
+    )
     # the run's own record says it, too
     log = next(text for path, text in operator.files().items() if path.endswith("/run.log"))
     assert " ERROR tenant=s01 unknown after 5." in log
+
+
+COMMITS_LATE = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("members", "0003_member_joined")]
+    operations = [migrations.RunSQL("SELECT pg_sleep(8); INSERT INTO public.audit VALUES ('x')")]
+"""
+
+
+def test_the_outcome_of_a_timed_out_tenant_waits_for_its_backend_to_be_done(project, operator):
+    project.create_tenants(schemas=2)
+    project.execute("CREATE TABLE public.audit (who text)")
+    (project.folder / "members" / "migrations" / "0004_late.py").write_text(COMMITS_LATE)
+    change_env(operator, PGOPTIONS="-c client_connection_check_interval=0")
+
+    report = operator.json("migrate-all", "--env=prod", "--timeout=5", "--fail-fast", code=5)
+
+    assert by_status(report) == {"failed": ["s01"], "skipped": ["s02"]}
+    assert project.execute("SELECT count(*) FROM public.audit") == [(1,)]  # it went on after its client was killed
+    assert project.execute("SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'opskit/%%/s01'") == []
 
 
 def test_a_plan_leaves_no_trace_on_the_host(project, operator, tmp_path):

@@ -77,11 +77,32 @@ def stubborn(witness):
 
 def wait_for(path, witness):
     """Run until the file `path` is there, then leave the file `witness`."""
+    print("mark begun", flush=True)
     Path(witness + ".begun").touch()
     while not Path(path).exists():
         time.sleep(0.01)
     print("mark finished", flush=True)
     Path(witness).write_text("done")
+
+
+def count(path, witness):
+    """The same, and counts aloud meanwhile."""
+    Path(witness + ".begun").touch()
+    number = 0
+    while not Path(path).exists() or number < 10:
+        print("mark", number, "x" * 1000, flush=True)
+        number += 1
+        time.sleep(0.01)
+
+
+def halves(first, second, path, witness):
+    """Say one half of a word before the file `path` is there, and the other half then."""
+    print("mark begun", flush=True)
+    print("mark " + first, end="", flush=True)
+    Path(witness + ".begun").touch()
+    while not Path(path).exists():
+        time.sleep(0.01)
+    print(second + " mark finished", flush=True)
 
 
 def environment(*names):

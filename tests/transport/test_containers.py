@@ -39,7 +39,7 @@ def replica(tmp_path):
 def environment(folder: Path, inside: containers.Container, state: str = "private") -> model.Environment:
     app = places.app(folder, wrapper=inside.wrapper, state_dir=str(folder / state / "opskit"))
     here = model.Host("here", "localhost", model.HostKind.LOCAL)
-    return model.Environment("test", (here,), app, "custom", root=str(folder))
+    return model.Environment("test", (here,), app, "custom", ssh=model.Ssh(reconnect=0.0), root=str(folder))
 
 
 @contextlib.contextmanager
@@ -141,7 +141,7 @@ def test_the_next_run_tells_how_it_ended(tmp_path, web):
     eventually(lambda: is_free(made))
     with contextlib.closing(fleet.Fleet(made, places.HOLD, timing=DEAF)) as after:
         (left,) = after.open().records
-        assert (left["label"], left["exit"], left["tail"]) == ("acme", 0, "mark finished\n")
+        assert (left["label"], left["exit"], left["tail"]) == ("acme", 0, "mark begun\nmark finished\n")
 
 
 def test_a_container_that_is_stopped_takes_the_command_with_it_and_the_tenant_is_unknown(tmp_path, web):

@@ -148,7 +148,7 @@ def test_a_command_that_ended_leaves_nothing_but_the_lock(environment, hosts):
     eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
 
 
-def eventually(true, seconds: float = 15.0) -> None:
+def eventually(true, seconds: float = 60.0) -> None:
     """Wait until `true()`; fails by name."""
     until = time.monotonic() + seconds
     while not true():
@@ -186,44 +186,207 @@ def test_without_the_lock_only_questions_are_started(environment, hosts):
         assert reader.ask(model.Command(("show", "1"))).out == '["1"]\n'
 
 
-def test_a_controller_that_goes_away_leaves_the_command_to_its_end(environment, hosts, tmp_path):
-    started = threading.Thread(target=run, args=(hosts, "wait_for", str(tmp_path / "go"), str(tmp_path / "witness")))
-    started.start()
-    eventually(lambda: (tmp_path / "witness.begun").exists())
-    hosts._agent._line.close()  # as if it were killed: no goodbye
-    started.join(20)
-    assert not opens(environment)
-    (tmp_path / "go").touch()
-    eventually(lambda: opens(environment))
-    assert (tmp_path / "witness").read_text() == "done"
-
-
-def test_what_a_gone_controller_missed_is_told_to_the_next(environment, hosts, tmp_path):
+@contextlib.contextmanager
+def at_work(hosts, tmp_path, command=("wait_for",)):
+    """A command that runs until the file `go` is there; gives what its Reply will be in, and ends with it."""
     replies = []
-    started = threading.Thread(target=lambda: replies.append(run(hosts, "wait_for", str(tmp_path / "go"), "w")))
+    words = (*command, str(tmp_path / "go"), str(tmp_path / "w"))
+    started = threading.Thread(target=lambda: replies.append(run(hosts, *words)))
     started.start()
-    eventually(lambda: (tmp_path / "app" / "w.begun").exists())
+    eventually((tmp_path / "w.begun").exists)
+    try:
+        yield replies
+    finally:
+        (tmp_path / "go").touch()
+        started.join(60)
+
+
+def cut(hosts) -> None:
     hosts._agent._line.close()
-    started.join(20)
-    (tmp_path / "go").touch()
+
+
+@contextlib.contextmanager
+def lost_and_found(hosts):
+    """Wait until what was done to the line has led to another one."""
+    had = hosts._agent
+    yield
+    eventually(lambda: hosts._agent not in (had, None) and hosts._agent.pid is not None)
+
+
+def never_again(environment):
+    """The environment, where a host that was lost is not tried again."""
+    return replace(environment, ssh=replace(environment.ssh, reconnect=0.0))
+
+
+def test_a_controller_that_goes_away_leaves_the_command_to_its_end(environment, tmp_path):
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=places.FAST)
+    hosts.open()
+    with at_work(hosts, tmp_path) as replies:
+        cut(hosts)  # as if it were killed: no goodbye
+        eventually(lambda: replies)
+        assert not opens(environment)
+    eventually(lambda: opens(environment))
+    assert (tmp_path / "w").read_text() == "done"
+
+
+def test_what_a_gone_controller_missed_is_told_to_the_next(environment, tmp_path):
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=places.FAST)
+    hosts.open()
+    with at_work(hosts, tmp_path) as replies:
+        cut(hosts)
+        eventually(lambda: replies)
     eventually(lambda: opens(environment))
     with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as after:
         (left,) = after.open().records
         after.forget(left)
-    assert [reply.exit for reply in replies] == [None]
-    assert (left["label"], left["exit"], left["run"], left["tail"]) == ("acme", 0, places.HOLD.run, "mark finished\n")
+    assert [(reply.exit, reply.over) for reply in replies] == [(None, False)]
+    assert (left["label"], left["exit"], left["run"]) == ("acme", 0, places.HOLD.run)
+    assert left["tail"] == "mark begun\nmark finished\n"
     eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
 
 
-def test_a_stream_cut_in_mid_run_is_a_reply_without_an_exit_code(hosts, tmp_path):
-    replies = []
-    started = threading.Thread(target=lambda: replies.append(run(hosts, "wait_for", str(tmp_path / "go"), "w")))
-    started.start()
-    eventually(lambda: (tmp_path / "app" / "w.begun").exists())
-    hosts._agent._line.close()
-    started.join(20)
-    (tmp_path / "go").touch()
-    assert [reply.exit for reply in replies] == [None]
+# ---------------------------------------------------------------- a line that is lost, and found again
+
+
+def notices(environment, tmp_path, between, command=("wait_for",), timing=places.FAST):
+    """What is said, and the Reply, of a command at work while `between(hosts)` is done to it; and one more command."""
+    said = []
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=timing, notice=said.append)) as hosts:
+        hosts.open()
+        with at_work(hosts, tmp_path, command) as replies:
+            between(hosts)
+        (reply,) = replies
+        assert run(hosts, "show", "next").tail == '["next"]\n'
+    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+    return said, reply
+
+
+def test_a_line_cut_in_mid_command_is_a_pause_and_the_command_is_heard_to_its_end(environment, tmp_path):
+    said = []
+
+    def between(hosts) -> None:
+        hosts.notice = said.append
+        cut(hosts)
+        eventually(lambda: len(said) == 2)
+
+    _, reply = notices(environment, tmp_path, between)
+    name = environment.hosts[0].name
+    assert (reply.exit, reply.tail) == (0, "mark begun\nmark finished\n")
+    assert reply.marks == ("mark begun", "mark finished")
+    assert said == [
+        f"lost {name} while migrating `acme` (the connection was closed): trying again for 5m00s",
+        f"{name} is back: `acme` is still at work",
+    ]
+
+
+def test_a_command_that_ended_while_the_line_was_lost_is_collected(environment, tmp_path):
+    def between(hosts) -> None:
+        waits = threading.Event()
+        connector = hosts._connector
+        hosts._connector = lambda *args: waits.wait(60) and connector(*args)
+        cut(hosts)
+        (tmp_path / "go").touch()
+        eventually(lambda: any('"ended"' in path.read_text() for path in (tmp_path / "state").glob("*.json")))
+        waits.set()
+
+    said, reply = notices(environment, tmp_path, between)
+    assert (reply.exit, reply.tail) == (0, "mark begun\nmark finished\n")
+    assert said[1:] == [f"{environment.hosts[0].name} is back: `acme` ended meanwhile"]
+
+
+def test_a_line_cut_again_and_again_loses_and_repeats_nothing(environment, tmp_path):
+    def between(hosts) -> None:
+        for _ in range(3):
+            with lost_and_found(hosts):
+                cut(hosts)
+
+    _, reply = notices(environment, tmp_path, between, ("count",))
+    numbers = [int(line.split()[1]) for line in reply.marks if line.startswith("mark ") and line.split()[1].isdigit()]
+    assert (reply.exit, numbers) == (0, list(range(len(numbers))))
+    assert len(numbers) > 3
+
+
+def test_a_killed_agent_leaves_a_command_without_an_exit_code_that_is_followed_until_it_is_gone(environment, tmp_path):
+    def between(hosts) -> None:
+        with lost_and_found(hosts):
+            os.kill(agent_of(environment), signal.SIGKILL)
+
+    said, reply = notices(environment, tmp_path, between)
+    assert (reply.exit, reply.over, reply.tail) == (None, True, "mark begun\nmark finished\n")
+    assert reply.error == "nobody wrote down how it ended"
+    assert said[1:] == [f"{environment.hosts[0].name} is back: `acme` is still at work"]
+
+
+def test_a_command_killed_with_its_agent_is_over(environment, tmp_path):
+    def between(_hosts) -> None:
+        (record,) = (tmp_path / "state").glob("*.json")
+        child = json.loads(record.read_text())["pid"]
+        os.kill(agent_of(environment), signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+
+    said, reply = notices(environment, tmp_path, between)
+    assert (reply.exit, reply.over, reply.tail) == (None, True, "mark begun\n")
+    assert said[1:] == [f"{environment.hosts[0].name} is back: `acme` ended meanwhile"]
+
+
+def test_a_host_that_stays_away_is_given_up_after_the_limit(environment, tmp_path):
+    def away(*_: object) -> None:
+        raise errors.ConnectError("cannot connect: it is gone")
+
+    made = replace(environment, ssh=replace(environment.ssh, reconnect=0.5))
+    with contextlib.closing(fleet.Fleet(made, places.HOLD, timing=replace(places.FAST, again=0.1))) as hosts:
+        hosts.open()
+        with at_work(hosts, tmp_path) as replies:
+            hosts._connector = away
+            cut(hosts)
+            eventually(lambda: replies)
+    assert [(reply.exit, reply.over) for reply in replies] == [(None, False)]
+    assert replies[0].error == f"{made.hosts[0].name} stayed away for 0.5 s: cannot connect: it is gone"
+
+
+def test_a_secret_that_straddles_the_cut_is_redacted(environment, tmp_path):
+    app = replace(environment.app, env={"TOKEN": "hunter2hunter2"}, secrets=frozenset({"TOKEN"}))
+
+    def between(hosts) -> None:
+        eventually(lambda: hosts._agent.at > 0)
+        with lost_and_found(hosts):
+            cut(hosts)
+
+    _, reply = notices(replace(environment, app=app), tmp_path, between, ("halves", "hunter2", "hunter2"))
+    assert (reply.exit, reply.tail) == (0, "mark begun\nmark [REDACTED] mark finished\n")
+
+
+def test_a_command_is_ended_when_that_is_asked_for(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        with at_work(hosts, tmp_path) as replies:
+            hosts.end()
+            eventually(lambda: replies)
+    assert [(reply.exit, reply.asked, reply.timed_out) for reply in replies] == [(-signal.SIGTERM, True, False)]
+
+
+def test_an_orphan_is_ended_when_that_is_asked_for(environment, tmp_path):
+    def between(hosts) -> None:
+        with lost_and_found(hosts):
+            os.kill(agent_of(environment), signal.SIGKILL)
+        hosts.end()
+        eventually(lambda: hosts._agent.pid is None)
+
+    _, reply = notices(environment, tmp_path, between)
+    assert (reply.exit, reply.over, reply.asked, reply.tail) == (None, True, True, "mark begun\n")
+
+
+def test_an_orphan_is_ended_at_its_timeout(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        replies = []
+        words = ("wait_for", str(tmp_path / "go"), str(tmp_path / "w"))
+        started = threading.Thread(target=lambda: replies.append(run(hosts, *words, timeout=4.0)))
+        started.start()
+        eventually((tmp_path / "w.begun").exists)
+        os.kill(agent_of(environment), signal.SIGKILL)
+        started.join(60)
+    assert [(reply.exit, reply.over, reply.timed_out) for reply in replies] == [(None, True, True)]
 
 
 def test_the_next_command_after_a_lost_connection_gets_a_new_one(environment):
@@ -328,19 +491,40 @@ DEAF = agent.Timing(beat=0.2, silence=1.5, start=30.0)
 
 
 def test_a_host_that_falls_silent_is_given_up_and_its_command_is_unknown(environment, tmp_path):
-    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=DEAF)) as hosts:
+    with contextlib.closing(fleet.Fleet(never_again(environment), places.HOLD, timing=DEAF)) as hosts:
         hosts.open()
-        replies = []
-        started = threading.Thread(target=lambda: replies.append(run(hosts, "wait_for", str(tmp_path / "go"), "w")))
-        started.start()
-        eventually((tmp_path / "app" / "w.begun").exists)
-        frozen = agent_of(environment)
-        os.kill(frozen, signal.SIGSTOP)
-        started.join(30)
-        (tmp_path / "go").touch()
-        os.kill(frozen, signal.SIGCONT)
+        with at_work(hosts, tmp_path) as replies:
+            frozen = agent_of(environment)
+            os.kill(frozen, signal.SIGSTOP)
+            eventually(lambda: replies)
+            (tmp_path / "go").touch()
+            os.kill(frozen, signal.SIGCONT)
     assert [(reply.exit, reply.error) for reply in replies] == [(None, "nothing was heard for 2 s")]
     eventually(lambda: opens(environment))
+
+
+def test_an_agent_that_was_stopped_and_goes_on_has_written_down_how_its_command_ended(environment, tmp_path):
+    def between(hosts) -> None:
+        frozen = agent_of(environment)
+        with lost_and_found(hosts):
+            os.kill(frozen, signal.SIGSTOP)
+        (tmp_path / "go").touch()
+        os.kill(frozen, signal.SIGCONT)
+
+    _, reply = notices(environment, tmp_path, between, timing=replace(DEAF, silence=4.0))
+    assert (reply.exit, reply.tail) == (0, "mark begun\nmark finished\n")
+
+
+def test_an_agent_that_stays_stopped_leaves_a_command_that_nobody_can_be_sure_of(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=DEAF)) as hosts:
+        hosts.open()
+        with at_work(hosts, tmp_path) as replies:
+            frozen = agent_of(environment)
+            os.kill(frozen, signal.SIGSTOP)
+            (tmp_path / "go").touch()
+            eventually(lambda: replies)
+            os.kill(frozen, signal.SIGKILL)
+    assert [(reply.exit, reply.over, reply.error) for reply in replies] == [(None, False, "its agent does not stir")]
 
 
 def agent_of(environment) -> int:
@@ -351,7 +535,7 @@ def agent_of(environment) -> int:
 
 
 def test_a_controller_that_falls_silent_is_given_up_and_its_command_goes_on(environment, tmp_path):
-    hosts = fleet.Fleet(environment, places.HOLD, timing=DEAF)
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=DEAF)
     hosts.open()
     hosts._agent._closed.set()  # its beats stop, and its line stays open
     reply = run(hosts, "wait_for", str(tmp_path / "go"), str(tmp_path / "w"), timeout=60.0)
