@@ -380,7 +380,7 @@ def schemas_there_are(connection: Any) -> Dict[str, bool]:
 
 def as_kept(name: str) -> str:
     """A name as PostgreSQL keeps it: it cuts longer ones, silently."""
-    return str(name).encode()[:63].decode(errors="ignore")
+    return str(name).encode()[:63].decode("utf-8", "ignore")
 
 
 def place_of(settings: Dict[str, Any], schema: str = "") -> Dict[str, Any]:
