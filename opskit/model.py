@@ -106,6 +106,8 @@ class Controls:
     gate: str = ""  # a command for /bin/sh, asked before each tenant; "" is none
     pause_after_canary: bool = False
     stop_after_same: int = 0  # failures of one fingerprint in a row; 0: any number
+    lock_timeout: float = 0.0  # of a statement, in PostgreSQL; 0: as it is there
+    statement_timeout: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -539,6 +539,8 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (smallest(rollout={"canary": "0"}), "rollout.canary: expected a count from 1 on, or ids and globs, found `0`"),
         (smallest(rollout={"max_failures": "5.5%"}), "rollout.max_failures: expected a number such as `3`, or a share"),
         (smallest(rollout={"max_failures": "101%"}), "rollout.max_failures: expected a number such as `3`, or a share"),
+        (smallest(rollout={"lock_timeout": "25d"}), "rollout.lock_timeout: expected 24 days at most, found `25d`"),
+        (smallest(rollout={"stop_after_same": "1"}), "rollout.stop_after_same: expected a number from 2 on, found `1`"),
         (smallest(rollout={"retries": "11"}), "rollout.retries: expected a number from 0 to 10, found `11`"),
         (smallest(rollout={"retry": "x"}), "rollout.retry: unknown key. did you mean `retries`?"),
         (smallest(hooks={"before": "./maintenance on"}), "hooks.before: expected a list, found text"),

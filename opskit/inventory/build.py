@@ -42,6 +42,8 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
             stagger=entry.rollout.stagger,
             canary=entry.rollout.canary or model.Canary(),
             max_failures=entry.rollout.max_failures,
+            lock_timeout=entry.rollout.lock_timeout,
+            statement_timeout=entry.rollout.statement_timeout,
             stop_after_same=entry.rollout.stop_after_same,
             retries=entry.rollout.retries,
         ),

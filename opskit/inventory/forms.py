@@ -11,7 +11,7 @@ from typing import Any
 Form = dict[str, Any]
 
 _SCALAR = ["string", "number", "boolean"]
-_DURATION = r"(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)"
+_DURATION = r"(\d+(\.\d+)?|(\d+(\.\d+)?(ms|min|s|m|h|d))+)"
 
 TEXT: Form = {"type": _SCALAR, "pattern": r"\S"}
 UNDASHED: Form = {"type": _SCALAR, "pattern": r"^(?!-).*\S"}

@@ -67,6 +67,7 @@ Environments = Annotated[
     BeforeValidator(values.environments),
     WithJsonSchema(forms.TEXTS),
 ]
+StatementLimit = Annotated[float, PlainValidator(values.statement_limit), WithJsonSchema(forms.DURATION_OR_NONE)]
 Hook = Annotated[Any, PlainValidator(_hook), WithJsonSchema(forms.HOOK)]  # a line for a shell, or a tuple of words
 Hooks = Annotated[tuple[Hook, ...], WithJsonSchema(forms.HOOKS)]
 Webhook = Annotated[str, AfterValidator(_webhook), WithJsonSchema(forms.TEXT)]
@@ -295,6 +296,21 @@ class RolloutEntry(Entry):
         "How often a tenant is tried again, at the end of the queue, that failed of a lock, a deadlock or a "
         "serialization failure. `--retries` overrides it",
         example="2",
+    )
+    lock_timeout: StatementLimit = told(
+        0.0,
+        "duration or `none`",
+        "How long a statement may wait for a lock: PostgreSQL's `lock_timeout`. `retries` tries such a failure again. "
+        "`--lock-timeout` overrides it",
+        example="5s",
+        unset="as it is in the database",
+    )
+    statement_timeout: StatementLimit = told(
+        0.0,
+        "duration or `none`",
+        "How long a statement may run: PostgreSQL's `statement_timeout`. `--statement-timeout` overrides it",
+        example="10m",
+        unset="as it is in the database",
     )
     timeout: LimitOrNone = told(
         3600.0,

@@ -24,6 +24,7 @@ HERE = ("local", "demo")  # instead of an address: this machine, or the demo's o
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"  # of an environment
 _NAMED = tuple(name for name in frameworks.NAMES if name != "custom")
 _MONTH = 30 * 86400.0
+_STATEMENT = 24 * 86400.0  # PostgreSQL counts milliseconds in 31 bits
 _HOST = re.compile(
     r"(?:(?P<user>.*)@)?(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<address>[^:\[\]]*))(?::(?P<port>[^:]*))?", re.DOTALL
 )
@@ -141,6 +142,14 @@ def limit(value: object) -> float:
 def limit_or_none(value: object) -> float:
     """Seconds; `none` is infinity."""
     return math.inf if value == "none" else limit(value)
+
+
+def statement_limit(value: object) -> float:
+    """Seconds that PostgreSQL takes; `none` is 0, and leaves it as it is there."""
+    seconds = 0.0 if value == "none" else limit(value)
+    if seconds > _STATEMENT:
+        raise ValueError(f"expected 24 days at most, found {wording.shown(value)}")
+    return seconds
 
 
 def canary(value: object) -> model.Canary:

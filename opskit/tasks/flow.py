@@ -13,10 +13,23 @@ from typing import Any, TypeVar
 
 from opskit import __version__, control, errors, frameworks, journal, model, redaction
 from opskit.frameworks import django
+from opskit.frameworks import timeouts as limits
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, settle, step, verify
-from opskit.tasks import desk, gate, hooks, interrupts, project, requiring, resuming, reviewing, settling, wiring
+from opskit.tasks import (
+    desk,
+    gate,
+    hooks,
+    interrupts,
+    project,
+    requiring,
+    resuming,
+    reviewing,
+    settling,
+    timeouts,
+    wiring,
+)
 from opskit.tasks.task import as_called, complain, show_summary
 from opskit.transport import fleet
 
@@ -89,6 +102,7 @@ def wired(
     around = hooks.Hooks(environment, record, said, interrupted, clock, told)
     rollout = Rollout(asked, options, record, interrupted, clock, said, around)
     said.say = asked.fleet.notice = rollout.notice
+    asked.fleet.settings.update(limits.settings(environment.rollout))
     return rollout
 
 
@@ -217,6 +231,8 @@ class Rollout:
             return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
         made = reviewed or self._plan(tenants, survey)
+        if made.batches:
+            timeouts.refuse(self.asked, {tenant.id for batch in made.batches for tenant in batch.tenants})
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
         return self._drive(made)
@@ -261,6 +277,7 @@ class Rollout:
         if not self.options.shared:
             again = f" --resume={self.record.folder.name}" if self.options.resume else ""
             raise project.shared_refusal(self.asked.environment, pending or (), again)
+        timeouts.refuse(self.asked, None)
         self._confirm("migrate the shared database and the tenants of")
         self._drive(plan.make_shared_plan(pending))
         outcome = self.record.run.outcomes.get(model.SHARED.id)

@@ -12,6 +12,8 @@ from opskit.tasks.task import ENV, FORMAT, duration, environment, one_of, root, 
 
 _COMMON = {
     "env": ENV,
+    "lock-timeout": "how long a statement may wait for a lock, in PostgreSQL: `5s`, or `none`",
+    "statement-timeout": "how long a statement may run, in PostgreSQL: `10min`, or `none`",
     "timeout": "how long one tenant may take before its processes are ended: `30m`, or `none`",
     "override-requires": "why the environments are not asked that the inventory's `requires` names; it is written down",
     "yes": "answer the confirmation that the inventory asks for",
@@ -70,6 +72,8 @@ def migrate_all(
     plan: bool = False,
     out: str | None = None,
     apply: str | None = None,
+    lock_timeout: str | None = None,
+    statement_timeout: str | None = None,
     timeout: str | None = None,
     override_requires: str | None = None,
     yes: bool = False,
@@ -78,7 +82,16 @@ def migrate_all(
     v: bool = False,
 ) -> int:
     """Migrate every tenant that has something pending, one after the other."""
-    from opskit.tasks import flow, pacing, planning, project, requiring, resuming, reviewing  # noqa: PLC0415 - start-up time
+    from opskit.tasks import (  # noqa: PLC0415 - start-up time
+        flow,
+        pacing,
+        planning,
+        project,
+        requiring,
+        resuming,
+        reviewing,
+        timeouts,
+    )
 
     options = project.Options(
         only=selections.patterns("tenants", tenants),
@@ -103,6 +116,7 @@ def migrate_all(
         gate=gate,
         pause_after_canary=pause_after_canary,
     )
+    how |= timeouts.changes(lock_timeout, statement_timeout)
     limits = _limits(timeout)
     if apply is not None:
         if resume:
@@ -138,6 +152,8 @@ def migrate_tenant(
     env: str | None = None,
     app_label: str | None = None,
     migration_name: str | None = None,
+    lock_timeout: str | None = None,
+    statement_timeout: str | None = None,
     timeout: str | None = None,
     override_requires: str | None = None,
     yes: bool = False,
@@ -146,7 +162,7 @@ def migrate_tenant(
     v: bool = False,
 ) -> int:
     """Migrate one tenant, again after a fix, or to a migration of one app."""
-    from opskit.tasks import flow, planning, project, requiring  # noqa: PLC0415 - start-up time
+    from opskit.tasks import flow, planning, project, requiring, timeouts  # noqa: PLC0415 - start-up time
 
     if not tenant_id:
         raise errors.UsageError("--tenant-id says which tenant. `invoke show-tenants` lists them.")
@@ -164,9 +180,10 @@ def migrate_tenant(
         **_common(yes, format, log_file, v),
     )
     limits = _limits(timeout)
+    how = {"canary": model.Canary(), **timeouts.changes(lock_timeout, statement_timeout)}  # it is one tenant
     chosen = environment(context, env)
     requiring.refuse_flag(chosen, override_requires)
-    chosen = replace(chosen, rollout=replace(chosen.rollout, canary=model.Canary()), **limits)  # it is one tenant
+    chosen = replace(chosen, rollout=replace(chosen.rollout, **how), **limits)
     if context.config.run.dry:
         return planning.show_plan(chosen, options)
     return flow.migrate(chosen, options)

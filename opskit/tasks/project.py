@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opskit import errors, frameworks, journal, model
 from opskit.frameworks import survey as surveys
+from opskit.frameworks import timeouts
 from opskit.reporters.text import WIDEST, named, plural, some
 from opskit.rollout import plan
 from opskit.rollout import run as runs
@@ -85,6 +86,14 @@ class Project:
         asked = surveys.watching(self.framework.survey, names, self.fleet.application_name(""), wait)
         survey: model.Survey = self._read(self.framework.read_survey, self.fleet.ask(self._timed(asked)))
         return replace(survey, busy=survey.busy.intersection(names))
+
+    def timeouts(self, pgoptions: str, wanted: Mapping[str, str], *, tenants: bool) -> tuple[timeouts.Difference, ...]:
+        """The connections on which settings of PostgreSQL do not hold. Raises ListingError."""
+        asked = timeouts.command(self.framework.name, pgoptions, wanted, tenants=tenants)
+        found: tuple[timeouts.Difference, ...] = self._read(
+            timeouts.read, self.fleet.ask(self._timed(asked), configured=True)
+        )
+        return found
 
     def _timed(self, command: model.Command) -> model.Command:
         return replace(command, timeout=self.environment.timeout)

@@ -1,0 +1,164 @@
+"""Ask whether settings that came in PGOPTIONS hold on the project's own connections. Nothing is changed.
+
+This text runs on the host, by itself, with the project's folder as working directory::
+
+    python -u -c <this text> <framework> <manage.py> '{"pgoptions": "-c lock_timeout=5000",
+        "wanted": {"lock_timeout": "5000"}, "tenants": true}' <text of status.py>
+
+with these PGOPTIONS in its environment, behind what else was there, as a tenant's command has them. It answers
+with one line of JSON on stdout, of the connections where something differs::
+
+    {"v": 1, "differ": [{"tenant": id, "" for the master, "vendor": "postgresql", "found": {"lock_timeout": "0"},
+                         "own": whether the project's settings have start-up options of their own,
+                         "pooled": whether there is a pooler in between,
+                         "refused": why the connection was refused with them, where it is not without}, ...]}
+
+Values are as pg_settings has them: those of time in milliseconds. Where that is wanted, and they hold for the master,
+each tenant that has a connection of its own is asked; one that can't be entered in either way is another question's.
+Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
+
+Standard library and Django only, Python 3.8 and newer.
+"""
+
+# ruff: noqa: PLC0415 - Django comes in where the project is about to be started, or has been
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import types
+from typing import Any, Dict, Iterator, List, Tuple
+
+Connection = Tuple[str, str, Dict[str, Any]]  # tenant, alias, one entry of DATABASES
+
+status: Any = types.ModuleType("status")  # another question: it knows how to start a project, and what not to tell
+
+
+def main() -> int:
+    framework, manage, params, text = sys.argv[1:5]
+    exec(compile(text, "status.py", "exec"), status.__dict__)  # noqa: S102 - it came with us
+    sys.argv[1:] = []
+    answers = status.take_stdout()
+    question = status.Question(lambda: look(framework, json.loads(params)))
+    try:
+        status.start(manage, question)
+    except BaseException as error:  # noqa: BLE001 - a manage.py may end in any way
+        question.note(error)
+    if question.answer is not None:
+        status.write(answers, json.dumps(question.answer))
+        return 0
+    return int(status.complain(manage, question))
+
+
+def look(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
+    import django
+
+    django.setup()
+    for settings in status.database_settings().values():
+        status.keep_secret(settings)
+    differ = differences(masters(framework), params)
+    if params["tenants"] and framework in OWN and not differ:  # else the tenants can't be read, perhaps
+        differ = differences(OWN[framework](), params)
+    return {"v": 1, "differ": differ}
+
+
+def differences(connections: Iterator[Connection], params: Dict[str, Any]) -> List[Dict[str, Any]]:
+    found = ((tenant, difference(alias, settings, params)) for tenant, alias, settings in connections)
+    return [dict(told, tenant=tenant) for tenant, told in found if told]
+
+
+# ---------------------------------------------------------------- which connections there are
+
+
+def masters(framework: str) -> Iterator[Connection]:
+    """The master's connection, and the default one: a schema tenant is in that, whatever the master's alias."""
+    master = status.FRAMEWORKS[framework][0]() if framework in status.FRAMEWORKS else status.default_master()
+    for alias in sorted({master, status.default_master()}, key=lambda alias: alias != master):
+        if alias in status.database_settings():
+            yield "", alias, status.database_settings()[alias]
+
+
+def of_omnitenant() -> Iterator[Connection]:
+    """Each database tenant's own. One that can't be told is left to the question that tells why."""
+    from django_omnitenant.backends import SchemaTenantBackend
+    from django_omnitenant.utils import get_tenant_backend
+
+    for tenant in status.omnitenant_rows():
+        with contextlib.suppress(Exception):
+            backend = get_tenant_backend(tenant)
+            if not isinstance(backend, SchemaTenantBackend):
+                alias, settings = status.omnitenant_database(tenant, backend)
+                yield tenant.tenant_id, alias, settings
+
+
+def of_opskit() -> Iterator[Connection]:
+    databases, registry = (importlib.import_module("opskit.tenants." + name) for name in ("databases", "registry"))
+    for tenant in registry.every():
+        with contextlib.suppress(Exception):
+            yield tenant.tenant_id, "tenant:%s" % tenant.tenant_id, databases.settings_for(tenant)
+
+
+OWN = {"omnitenant": of_omnitenant, "opskit": of_opskit}
+
+
+# ---------------------------------------------------------------- one of them
+
+
+def difference(alias: str, settings: Dict[str, Any], params: Dict[str, Any]) -> Dict[str, Any]:
+    """What does not hold on this connection, {} where all does, or where there is no such connection at all."""
+    from django.db import Error
+
+    told = {"own": bool((settings.get("OPTIONS") or {}).get("options")), "pooled": False, "refused": "", "found": {}}
+    try:
+        found = asked(alias, settings, params["wanted"])
+    except Error as error:
+        if not without(alias, settings, params["pgoptions"]):
+            return {}
+        return dict(told, vendor="postgresql", refused=status.reason(error))
+    except Exception:  # noqa: BLE001 - a file that is not there, say
+        return {}
+    return {} if found.get("found") == params["wanted"] else dict(told, **found)
+
+
+def asked(alias: str, settings: Dict[str, Any], wanted: Dict[str, str]) -> Dict[str, Any]:
+    connection = status.own_connection(alias, settings)
+    try:
+        connection.ensure_connection()
+        if connection.vendor != "postgresql":
+            return {"vendor": connection.vendor}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name, setting, pg_backend_pid() FROM pg_settings WHERE name = ANY(%s)", [list(wanted)]
+            )
+            rows = cursor.fetchall()
+        told = getattr(getattr(connection.connection, "info", None), "backend_pid", None)
+        pooled = any(told not in (None, pid) for _name, _setting, pid in rows)
+        return {"vendor": "postgresql", "pooled": pooled, "found": {name: setting for name, setting, _pid in rows}}
+    finally:
+        connection.close()
+
+
+def without(alias: str, settings: Dict[str, Any], ours: str) -> bool:
+    """Whether the connection can be made without our settings."""
+    before = os.environ.get("PGOPTIONS", "")
+    options = dict(settings.get("OPTIONS") or {})
+    if options.get("options"):  # opskit.tenants puts PGOPTIONS into them
+        options["options"] = options["options"].replace(ours, "").strip()
+    os.environ["PGOPTIONS"] = before[: -len(ours)].strip() if before.endswith(ours) else before
+    try:
+        asked(alias, dict(settings, OPTIONS=options), {})
+    except Exception:  # noqa: BLE001 - it can't be entered at all
+        return False
+    finally:
+        os.environ["PGOPTIONS"] = before
+    return True
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that the project started would keep the process, and its answer is given
