@@ -117,6 +117,20 @@ def file_of(database: str) -> Path:
     return Path(name).absolute().parent / database
 
 
+@contextlib.contextmanager
+def server(tenant: models.AbstractTenant) -> Iterator[Any]:
+    """A connection to where the tenant's database or schema is made. Raises TenantDatabaseError."""
+    if is_masters_own(tenant):
+        yield connections[DEFAULT_DB_ALIAS]
+        return
+    alias = f"server of {tenant.tenant_id}"
+    connections.settings[alias] = _where(tenant)
+    try:
+        yield connections[alias]
+    finally:
+        forget(alias)
+
+
 def _where(tenant: models.AbstractTenant) -> dict[str, Any]:
     """Settings with the right server and NAME, and with OPTIONS of their own. Raises TenantDatabaseError."""
     settings = _base(tenant)

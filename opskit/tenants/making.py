@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from opskit.tenants import databases, models
@@ -59,12 +57,10 @@ def _touch(database: str) -> None:
 
 
 def _on(tenant: models.AbstractTenant, statement: str, name: str, rest: str = "") -> None:
-    # a schema that lives in another database than the master's is made by whoever made that database
-    connection: Any = connections[tenant.alias or DEFAULT_DB_ALIAS]
-    quote = "`" if connection.vendor == "mysql" else '"'
-    quoted = quote + name.replace(quote, quote * 2) + quote  # Django's quote_name leaves a quote inside as it is
     try:
-        with connection.cursor() as cursor:
+        with databases.server(tenant) as connection, connection.cursor() as cursor:
+            quote = "`" if connection.vendor == "mysql" else '"'
+            quoted = quote + name.replace(quote, quote * 2) + quote  # Django's quote_name leaves one inside as it is
             cursor.execute(f"{statement} {quoted}{rest}")
     except Error as error:
         raise TenantDatabaseError(f"{statement.lower()} `{name}`: {' '.join(str(error).split())}") from error

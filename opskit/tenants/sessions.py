@@ -47,8 +47,9 @@ def _postgresql(settings: dict[str, Any], schema: str, limits: Limits) -> None:
         wanted.append(f"lock_timeout={_milliseconds(limits.lock)}")
     if limits.statement is not None:
         wanted.append(f"statement_timeout={_milliseconds(limits.statement)}")
-    if wanted:
-        settings["OPTIONS"]["options"] = _merged(settings["OPTIONS"].get("options", ""), wanted)
+    own = settings["OPTIONS"].get("options", "")
+    if wanted or own:
+        settings["OPTIONS"]["options"] = _merged(own, wanted)
 
 
 def _merged(own: str, wanted: list[str]) -> str:

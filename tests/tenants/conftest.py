@@ -36,6 +36,24 @@ class Project:
         assert (expect, b"") == (done.returncode, done.stderr if done.returncode != expect else b"")
         return Said(done.stdout.decode(), done.stderr.decode())
 
+    @contextlib.contextmanager
+    def waiting(self, *args):
+        """Run a command whose migration says `here` and waits; it goes on when the block ends."""
+        command = subprocess.Popen(
+            [self.python, "manage.py", *args],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert command.stderr.readline() == "here\n"
+            yield command
+        finally:
+            command.said = Said(*command.communicate("\n"))
+
     def status(self):
         """{tenant_id: row} as showtenants gives it."""
         rows = json.loads(self.manage("showtenants", "--status", "--format=json").out)

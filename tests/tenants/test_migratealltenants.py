@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -203,19 +202,10 @@ def test_the_stagger_is_between_two_tenants_and_not_after_the_last(project):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_finishes_the_tenant_at_work_and_starts_no_other(project, number):
     project.add_migration("migrations.RunPython(wait)", WAIT)
-    command = subprocess.Popen(
-        [sys.executable, "manage.py", "migratealltenants"],
-        cwd=project.folder,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
-    assert "here\n" == command.stderr.readline()
-    command.send_signal(number)
-    assert command.stderr.readline().startswith("interrupted: the tenant at work is finished")
-    out, err = command.communicate("\n")
+    with project.waiting("migratealltenants") as command:
+        command.send_signal(number)
+        assert command.stderr.readline().startswith("interrupted: the tenant at work is finished")
+    out, err = command.said.out, command.said.err
     assert 130 == command.returncode
     assert ["✓ acme - successful", "✗ globex - not started", "✗ initech - not started"] == out.splitlines()[-4:-1]
     assert "CommandError: interrupted. `manage.py migratealltenants` goes on with what is pending\n" == err

@@ -6,8 +6,6 @@ import contextlib
 import getpass
 import platform
 import sqlite3
-import subprocess
-import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -287,19 +285,8 @@ def test_a_database_that_is_locked_for_longer_than_the_limit_fails(project):
 
 def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(project):
     project.add_migration(FAILING, WAIT)
-    first = subprocess.Popen(
-        [sys.executable, "manage.py", "migratetenant", "--tenant-id=acme"],
-        cwd=project.folder,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert "here\n" == first.stderr.readline()
+    with project.waiting("migratetenant", "--tenant-id=acme") as first:
         said = project.manage("migratetenant", "--tenant-id=acme", expect=1)
-    finally:
-        first.communicate("\n")
     assert 0 == first.returncode
     who = f"{getpass.getuser()}@{platform.node()} process {first.pid} since "
     assert f"tenant `acme` is being migrated by {who}" in said.err

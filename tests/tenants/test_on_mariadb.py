@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import servers
 
@@ -64,19 +61,8 @@ def test_a_schema_per_tenant_needs_postgresql(shop):
 def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(shop):
     shop.manage("createtenant", "--tenant-id=acme", "--name=N", "--no-migrate")
     shop.add_migration("migrations.RunPython(wait)", WAIT)
-    first = subprocess.Popen(
-        [sys.executable, "manage.py", "migratetenant", "--tenant-id=acme"],
-        cwd=shop.folder,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert "here\n" == first.stderr.readline()
+    with shop.waiting("migratetenant", "--tenant-id=acme") as first:
         said = shop.manage("migratetenant", "--tenant-id=acme", expect=1)
-    finally:
-        first.communicate("\n")
     assert 0 == first.returncode
     assert "tenant `acme` is being migrated by `opskit` from 127.0.0.1" in said.err
     assert [] == shop.status()["acme"]["pending"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import contextlib
 from dataclasses import dataclass
 
 import pytest
@@ -176,28 +175,58 @@ def test_options_of_the_project_and_of_the_environment_reach_the_schema_too(shop
     assert ["7s", "5s", "public_acme"] == said.err.splitlines()
 
 
-def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(shop):
-    shop.create("acme")
-    shop.project.add_migration(
-        "migrations.RunPython(wait)",
-        "import sys\ndef wait(apps, schema_editor):\n    print('here', file=sys.stderr, flush=True)\n    sys.stdin.readline()\n",
-    )
-    first = subprocess.Popen(
-        [sys.executable, "manage.py", "migratetenant", "--tenant-id=acme"],
-        cwd=shop.project.folder,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert "here\n" == first.stderr.readline()
-        said = shop.manage("migratetenant", "--tenant-id=acme", "--format=jsonl", expect=1)
-    finally:
-        first.communicate("\n")
+@pytest.mark.parametrize("pooled", [False, True], ids=["direct", "through PgBouncer"])
+def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(shop, pooled):
+    """PgBouncer gives each transaction another connection: a lock of the session would stay behind in its pool."""
+    tenant, table = f"{shop.database}y", f"{shop.database}y_db"
+    shop.manage("createtenant", f"--tenant-id={tenant}", "--name=N", "--no-migrate")
+    shop.project.add_migration("migrations.RunPython(wait)", WAIT)
+    with servers.pgbouncer(shop.postgres) if pooled else contextlib.nullcontext(shop.postgres.port) as port:
+        shop.settings(f"DATABASES['default'] |= {{'PORT': '{port}', 'DISABLE_SERVER_SIDE_CURSORS': True}}")
+        with shop.project.waiting("migratetenant", f"--tenant-id={tenant}") as first:
+            said = shop.manage("migratetenant", f"--tenant-id={tenant}", "--format=jsonl", expect=1)
+        assert 0 == first.returncode
+        again = shop.manage("migratetenant", f"--tenant-id={tenant}").out
     outcome = said.events[-1]["outcome"]
-    assert 0 == first.returncode
     assert ("failed", True) == (outcome["status"], outcome["retryable"])
-    assert outcome["error"].startswith("tenant `acme` is being migrated by `")
+    assert outcome["error"].startswith(f"tenant `{tenant}` is being migrated by `")
     assert f"process {first.pid}` from 127.0.0.1 (PostgreSQL process " in outcome["error"]
-    assert ALL + 1 == shop.count("public_acme")
+    assert "No migrations to apply." in again
+    assert [(ALL + 1,)] == shop.postgres.execute("SELECT count(*) FROM django_migrations", database=table)
+    shop.postgres.execute(f'DROP DATABASE "{table}"')
+
+
+WAIT = """
+import sys
+def wait(apps, schema_editor):
+    print('here', file=sys.stderr, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize(
+    ("flag", "operation", "why"),
+    [
+        ("--lock-timeout=100ms", "ALTER TABLE users_user ADD COLUMN x int", "canceling statement due to lock timeout"),
+        ("--statement-timeout=100ms", "SELECT pg_sleep(60)", "canceling statement due to statement timeout"),
+    ],
+)
+def test_a_statement_has_its_time_limits(shop, flag, operation, why):
+    shop.create("acme")
+    shop.manage("migratetenant", "--tenant-id=acme")
+    shop.project.add_migration(f"migrations.RunSQL('{operation}')")
+    with shop.postgres.connect(shop.database) as other:
+        other.autocommit = False
+        other.execute("LOCK TABLE public_acme.users_user")
+        said = shop.manage("migratealltenants", flag, expect=1)
+        other.rollback()
+    assert why in said.out
+    assert 1 == len(shop.project.status()["acme"]["pending"])
+
+
+def test_a_schema_may_live_in_another_database_than_the_masters(shop):
+    other = shop.postgres.new_database("other")
+    shop.settings(f"DATABASES['eu'] = {{**DATABASES['default'], 'NAME': '{other}'}}")
+    shop.manage("createtenant", "--tenant-id=acme", "--name=N", "--isolation-type=schema", "--alias=eu")
+    assert [(ALL,)] == shop.postgres.execute("SELECT count(*) FROM public_acme.django_migrations", database=other)
+    assert [] == shop.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'public_acme'")
