@@ -1,0 +1,83 @@
+"""`framework: opskit` over real SSH, on a real PostgreSQL: schemas and databases side by side, and a cron line in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+WAIT = """
+import sys
+from django.db import migrations
+
+
+def wait(apps, schema_editor):
+    print("here", file=sys.stderr, flush=True)
+    sys.stdin.readline()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("products", "0002_category")]
+    operations = [migrations.RunPython(wait)]
+"""
+NAMES = ("users.0001_initial", "users.0002_alter_user_email", "products.0001_initial", "products.0002_category")
+
+
+def manage(desk, *args, **popen):
+    command = [sys.executable, "manage.py", *args]
+    return subprocess.Popen(command, cwd=desk.app, stdin=subprocess.PIPE, stdout=-1, stderr=-1, text=True, **popen)
+
+
+def done(desk, *args):
+    process = manage(desk, *args, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+    _, err = process.communicate()
+    assert 0 == process.returncode, err
+
+
+@pytest.fixture
+def shop(demo, postgres, sshd):
+    """An operator's folder whose project keeps its tenants on PostgreSQL; `database` is a tenant with one of its own."""
+    database = f"t{secrets.token_hex(4)}"
+    master = {"ENGINE": "django.db.backends.postgresql", **postgres.django(postgres.new_database("master"))}
+    with (demo.app / "shop" / "settings.py").open("a") as settings:
+        settings.write(f"\nDATABASES['default'] = {master!r}\n")
+    done(demo, "migrate", "opskit_tenants")
+    for tenant in ("acme", "globex"):
+        flags = ("--isolation-type=schema", "--no-migrate")
+        done(demo, "createtenant", f"--tenant-id={tenant}", "--name=N", *flags)
+    done(demo, "createtenant", f"--tenant-id={database}", "--name=N", "--no-migrate")
+    demo.over_ssh(sshd, known_hosts=sshd.known_hosts, framework="opskit")
+    demo.database = database
+    yield demo
+    postgres.execute(f'DROP DATABASE "{database}_db"')
+
+
+def outcomes(result):
+    return {each["tenant_id"]: each for each in json.loads(result.out)["outcomes"]}
+
+
+def test_schemas_and_databases_are_migrated_and_verified(shop):
+    found = outcomes(shop.run("migrate-all", "--format=json"))
+    assert {"acme", "globex", shop.database} == set(found)
+    assert {("migrated", NAMES, True)} == {
+        (each["status"], tuple(each["applied"]), each["verified"]) for each in found.values()
+    }
+    assert {"current"} == {each["status"] for each in outcomes(shop.run("migrate-all", "--format=json")).values()}
+
+
+def test_a_tenant_that_somebody_else_is_migrating_is_left_alone_and_told(shop):
+    (shop.app / "products" / "migrations" / "0003_wait.py").write_text(WAIT)
+    cron = manage(shop, "migratetenant", "--tenant-id=globex")
+    try:
+        assert "here\n" == cron.stderr.readline()
+        result = shop.run("migrate-all", "--format=json")
+    finally:
+        cron.communicate("\n")
+    found = outcomes(result)
+    assert (5, 0) == (result.code, cron.returncode)
+    assert ("migrated", "failed") == (found["acme"]["status"], found["globex"]["status"])
+    assert "tenant `globex` is being migrated by `" in found["globex"]["error"]
