@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from opskit import model
@@ -28,7 +29,8 @@ def judge(tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
     early = django.judge_end(tenant, reply)
     if early is not None:
         error = told.get("error") if early.status is model.Status.FAILED and not reply.timed_out else None
-        return django.outcome(tenant, reply, early.status, str(error or early.error))
+        found = django.outcome(tenant, reply, early.status, str(error or early.error))
+        return replace(found, retryable=found.retryable or (bool(error) and told.get("retryable") is True))
     if told.get("status") in (model.Status.MIGRATED, model.Status.CURRENT):
         return django.outcome(tenant, reply, model.Status.MIGRATED)
     said = told.get("error") or "it exited 0 without saying that it finished"

@@ -61,6 +61,14 @@ def test_the_event_and_the_exit_must_agree(text, code, more, status, error):
     assert ("acme", status, error) == (outcome.tenant, outcome.status, outcome.error)
 
 
+@pytest.mark.parametrize(("told", "retryable"), [(True, True), (False, False), ("yes", False), (None, False)])
+def test_a_tenant_whose_lock_is_taken_may_be_tried_again(told, retryable):
+    said = json.loads(event(status="failed", error="tenant `acme` is being migrated by `cron`. it was left alone"))
+    said["outcome"]["retryable"] = told
+    outcome = judged(json.dumps(said) + "\n", 1)
+    assert (FAILED, retryable) == (outcome.status, outcome.retryable)
+
+
 def test_a_tenant_with_hundreds_of_migrations_is_understood():
     names = tuple(f"warehouse.{number:04}_with_a_name_of_some_length" for number in range(500))
     text = "".join(f"  Applying {name}... OK\n" for name in names) + event(applied=names)

@@ -213,6 +213,27 @@ def test_an_interrupt_finishes_the_tenant_at_work_and_starts_no_other(project, n
     assert (0, 5) == (len(status["acme"]["pending"]), len(status["globex"]["pending"]))
 
 
+def test_a_second_interrupt_leaves_at_once(project):
+    project.add_migration("migrations.RunPython(wait)", WAIT)
+    with project.waiting("migratealltenants") as command:
+        command.send_signal(signal.SIGINT)
+        assert command.stderr.readline().startswith("interrupted: ")
+        command.send_signal(signal.SIGINT)
+        command.wait()
+    assert (130, True) == (command.returncode, command.said.err.startswith("CommandError: left at once, in the middle"))
+    assert ["products.0003_more"] == project.status()["acme"]["pending"]
+
+
+def test_grep_finds_the_failures_in_what_tee_has_written(project):
+    project.sql("globex", "CREATE TABLE users_user (id integer)")
+    line = f"{sys.executable} manage.py migratealltenants 2>&1 | tee migrations.log; grep ERROR migrations.log"
+    said = subprocess.run(["sh", "-c", line], cwd=project.folder, capture_output=True, text=True, check=True).stdout
+    why = 'OperationalError: table "users_user" already exists'
+    assert re.search(
+        rf"^ERROR tenant=globex failed after \d+\.\d s: {why}$", said.rpartition("CommandError")[2], re.MULTILINE
+    )
+
+
 def test_the_master_database_comes_first(project):
     project.manage("migrate", "opskit_tenants", "0001")
     said = project.manage("migratealltenants", expect=1)

@@ -9,6 +9,10 @@ from opskit.rollout import run as runs
 from opskit.tenants import flags, interrupting, logs, printing, rolling, telling
 
 _INTERRUPTED = 130
+_LEFT = (
+    "left at once, in the middle of a tenant. what its database had not committed is taken back, where it can do that. "
+    "`manage.py showtenants --status` tells what is pending"
+)
 _NO_EVENTS = "--plan and --check migrate nothing and have no events: leave out --format=jsonl"
 
 
@@ -75,8 +79,11 @@ class Command(BaseCommand):
             for each in hearers:
                 each(heard)
 
-        with interrupting.Interrupts(lambda text: printing.write(self.stderr, text)) as interrupts:
-            run = rolling.roll_out(rollout, asked, emit, interrupts.word)
+        try:
+            with interrupting.Interrupts(lambda text: printing.write(self.stderr, text)) as interrupts:
+                run = rolling.roll_out(rollout, asked, emit, interrupts.word)
+        except KeyboardInterrupt as error:
+            raise CommandError(_LEFT, returncode=_INTERRUPTED) from error
         if not events:
             telling.write_summary(self.stdout, run, rollout.tenants)
         _end(run)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from django.core.management import call_command
@@ -34,21 +35,26 @@ class Command(BaseCommand):
         printing.write(self.stdout, f"Migrations of tenant: {printing.shown(tenant.tenant_id)}")
         try:
             with databases.connected(tenant) as alias:
-                kind = "plan" if options["plan"] else "list"
-                call_command(
-                    "showmigrations",
-                    *labels,
-                    database=alias,
-                    format=kind,
-                    verbosity=options["verbosity"],
-                    no_color=options["no_color"],
-                    stdout=self.stdout,
-                    stderr=self.stderr,
-                )
+                printing.write(self.stdout, _shown(alias, labels, options), ending="")
         except (Error, TenantDatabaseError) as error:
             printing.write(self.stderr, f"ERROR tenant={printing.word(tenant.tenant_id)} {history.reason(error)}")
             return False
         return True
+
+
+def _shown(alias: str, labels: list[str], options: dict[str, Any]) -> str:
+    text = io.StringIO()
+    form = "plan" if options["plan"] else "list"
+    call_command(
+        "showmigrations",
+        *labels,
+        database=alias,
+        format=form,
+        verbosity=options["verbosity"],
+        no_color=True,
+        stdout=text,
+    )
+    return text.getvalue()
 
 
 def _chosen(options: dict[str, Any]) -> list[models.AbstractTenant]:
