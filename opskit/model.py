@@ -132,6 +132,7 @@ class Environment:
     app: App
     framework: str  # a key of opskit.frameworks
     custom: Custom | None = None
+    aliases: tuple[str, ...] = ()  # globs of the aliases that are tenants, for `databases`
     ssh: Ssh = Ssh()
     rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
@@ -194,13 +195,15 @@ class Survey:
 
     `shared` is the shared database's pending, None where nobody can say; `tenants` is {tenant_id: TenantState};
     `busy` those of the application names asked for that have a connection at work; `code` is
-    {migration: digest of its source} for every migration of the code, empty where nobody can say.
+    {migration: digest of its source} for every migration of the code, empty where nobody can say;
+    `listed` are the tenants, in the project's order, of a framework that has no command to list them.
     """
 
     shared: tuple[str, ...] | None
     tenants: Mapping[str, TenantState]
     busy: frozenset[str] = frozenset()
     code: Mapping[str, str] = field(default_factory=dict)
+    listed: tuple[Tenant, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -506,11 +506,17 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (app(wrapper=["a", "\0"]), "app.wrapper[1]: holds a NUL character"),
         (app(wrapper=["a", ["b"]]), "app.wrapper[1]: expected text, found a list"),
         (app(wrapper={"a": "b"}), "app.wrapper: expected a list, found a mapping"),
-        (smallest(framework="omnitennant"), "framework: expected `omnitenant` or `opskit`, found `omnitennant`"),
-        (smallest(framework=["x"]), "framework: expected `omnitenant` or `opskit`, found a list"),
+        (smallest(framework="omnitennant"), "framework: expected `omnitenant` or `opskit` or `django-tenants` or `django-pgschemas` or `django-tenant-schemas`, found `omnitennant`"),
+        (smallest(framework=["x"]), "framework: expected `omnitenant` or `opskit` or `django-tenants` or `django-pgschemas` or `django-tenant-schemas`, found a list"),
         (smallest(framework="custom"), "framework: `custom` needs its commands: a mapping with `name: custom`"),
         (custom(name="omnitenant"), "framework.name: `omnitenant` takes no commands: write `framework: omnitenant` alone"),
-        (custom(name="x"), "framework.name: expected `custom`, found `x`"),
+        (smallest(framework="databases"), "framework: `databases` needs its aliases: a mapping with `name: databases`"),
+        (smallest(framework={"name": "databases"}), "framework.aliases: is missing, and has no default"),
+        (smallest(framework={"name": "databases", "aliases": []}), "framework.aliases: is empty. name the aliases"),
+        (smallest(framework={"name": "databases", "aliases": ["a", "default"]}), "framework.aliases[1]: `default` is what"),
+        (smallest(framework={"name": "databases", "aliases": "x", "list": "x"}), "framework.list: belongs to `custom`, not to `databases`"),
+        (custom(aliases=["x"]), "framework.aliases: belongs to `databases`, not to `custom`"),
+        (custom(name="x"), "framework.name: expected `custom` or `databases`, found `x`"),
         (custom(lst=["x"]), "framework.lst: unknown key. did you mean `list`?"),
         (custom(list=[]), "framework.list: is empty. give the command, and its arguments after it"),
         (custom(list=["a", "{tenant}"]), "framework.list: `{tenant}` is filled in under `migrate` only"),
@@ -828,13 +834,21 @@ def test_a_required_inventory_that_is_broken_is_its_own_trouble(tmp_path, broken
 
 def paths() -> list[str]:
     """Every key there is: `app`, `app.path`, …"""
-    inner = [f"{name}.{key}" for name, section in schema.SECTIONS.items() for key in section.model_fields]
-    return [*schema.NamedFramework.model_fields, *inner]
+    sections = [*schema.SECTIONS.items(), *(("framework", mapping) for mapping in schema.MAPPINGS)]
+    inner = [f"{name}.{key}" for name, section in sections for key in section.model_fields]
+    return list(dict.fromkeys([*schema.NamedFramework.model_fields, *inner]))
 
 
 def with_custom_framework(text: str) -> str:
-    """The example with its commented mapping in the place of the framework's name."""
+    """The example with its first commented mapping in the place of the framework's name."""
     return _uncommented(text.replace("framework: omnitenant\n", "", 1), "framework")
+
+
+def with_databases(text: str) -> str:
+    """The example with its second commented mapping in the place of the framework's name."""
+    before, _, after = text.partition("framework: omnitenant\n")
+    custom = after.index("# framework:")
+    return before + _uncommented(after[:custom] + after[after.index("# framework:", custom + 1) :], "framework")
 
 
 def _uncommented(text: str, section: str) -> str:
@@ -861,10 +875,21 @@ def test_the_examples_custom_framework_is_one(tmp_path):
     assert environment.custom.migrate == ("migrate_one", "--tenant={tenant}")
 
 
+def test_the_examples_databases_are_a_framework(tmp_path):
+    environment = read(with_staging(tmp_path), with_databases(EXAMPLE.read_text("utf-8")), EXAMPLES)
+    assert (environment.framework, environment.custom, environment.aliases) == ("databases", None, ("tenant_*",))
+
+
+def test_one_glob_alone_is_a_list_of_one(tmp_path):
+    tree = smallest(framework={"name": "Databases", "aliases": "tenant_*"})
+    assert load(tmp_path, tree).aliases == ("tenant_*",)
+
+
 def test_the_example_has_every_key():
-    text = _uncommented(with_custom_framework(EXAMPLE.read_text("utf-8")), "hosts_from")
-    tree = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - text only
+    text = EXAMPLE.read_text("utf-8")
+    tree = yaml.load(_uncommented(with_custom_framework(text), "hosts_from"), Loader=yaml.BaseLoader)  # noqa: S506 - text only
     tree["hosts"] = tree["hosts"]["app1"]
+    tree["framework"] |= yaml.load(with_databases(text), Loader=yaml.BaseLoader)["framework"]  # noqa: S506 - as above
     found = [*tree, *(f"{name}.{key}" for name in schema.SECTIONS for key in tree[name])]
     assert sorted(paths()) == sorted(found)
 
@@ -885,6 +910,6 @@ def test_the_references_blocks_are_read(tmp_path, block):
 
 
 def test_the_models_have_no_unions():
-    models = [schema.NamedFramework, schema.CustomFramework, *schema.SECTIONS.values()]
+    models = [schema.NamedFramework, schema.CustomFramework, *schema.MAPPINGS, *schema.SECTIONS.values()]
     annotations = [str(field.annotation) for each in models for field in each.model_fields.values()]
     assert [text for text in annotations if "|" in text or "Union" in text or "Optional" in text] == []

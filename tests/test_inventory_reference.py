@@ -17,7 +17,7 @@ from opskit.inventory import reference, schema
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "inventory.md"
-MODELS = [schema.NamedFramework, schema.CustomFramework, *schema.SECTIONS.values()]
+MODELS = [schema.NamedFramework, schema.CustomFramework, schema.DatabasesEntry, *schema.SECTIONS.values()]
 VALIDATOR = jsonschema.Draft7Validator(json.loads(reference.for_editors()))
 SMALLEST = {"app": {"path": "/srv/acme"}, "framework": "omnitenant", "hosts": ["app1"]}
 CUSTOM = {"name": "custom", "list": ["tenants"], "migrate": ["one", "{tenant}"], "success": "^done"}
@@ -152,6 +152,10 @@ def loads(folder: Path, text: str) -> bool:
         smallest(framework="custom"),
         smallest(framework="django"),
         smallest(framework={"name": "custom"}),
+        smallest(framework="databases"),
+        smallest(framework={"name": "databases"}),
+        smallest(framework={"name": "databases", "aliases": []}),
+        smallest(framework={"name": "databases", "aliases": ["a"], "list": ["x"]}),
         smallest(framework={**CUSTOM, "name": "omnitenant"}),
         smallest(framework={**CUSTOM, "lsit": ["a"]}),
         smallest(ssh={"client": "putty"}),
@@ -245,7 +249,8 @@ TREES = st.fixed_dictionaries(
     {
         "app": sections(schema.AppEntry).map(lambda each: {"path": "/srv", **each}),
         "framework": st.sampled_from(["omnitenant", "OPSKIT"])
-        | sections(schema.CustomEntry).map(lambda each: {**CUSTOM, **each}),
+        | sections(schema.CustomEntry).map(lambda each: {**CUSTOM, **each})
+        | sections(schema.DatabasesEntry).map(lambda each: {"name": "databases", "aliases": "a", **each}),
         "hosts": st.lists(HOST, min_size=1, max_size=2) | st.dictionaries(TEXT, HOST, min_size=1, max_size=2),
     },
     optional={"ssh": sections(schema.SshEntry), "rollout": sections(schema.RolloutEntry), "confirm": TEXT},

@@ -7,20 +7,32 @@ here (and, where it can't say what is pending, a branch to the question in `remo
 from __future__ import annotations
 
 from opskit import errors, model
-from opskit.frameworks import custom, omnitenant, tenants_app
+from opskit.frameworks import custom, databases, django_tenants, omnitenant, pgschemas, tenant_schemas, tenants_app
 from opskit.frameworks.framework import Framework, Target
 
-__all__ = ["NAMES", "Framework", "Target", "get"]
+__all__ = ["NAMED", "NAMES", "Framework", "Target", "get"]
 
-_KNOWN = {"omnitenant": omnitenant.FRAMEWORK, "opskit": tenants_app.FRAMEWORK}
+_NAMED = (
+    omnitenant.FRAMEWORK,
+    tenants_app.FRAMEWORK,
+    django_tenants.FRAMEWORK,
+    pgschemas.FRAMEWORK,
+    tenant_schemas.FRAMEWORK,
+)
+_KNOWN = {framework.name: framework for framework in _NAMED}
 
-NAMES = (*_KNOWN, "custom")
+NAMED = tuple(_KNOWN)
+"""Those that need no more than their name."""
+
+NAMES = (*NAMED, "databases", "custom")
 
 
 def get(environment: model.Environment) -> Framework:
     """The environment's framework. Raises InventoryError for a name that is none."""
     if environment.framework == "custom" and environment.custom is not None:
         return custom.framework(environment.custom)
+    if environment.framework == "databases":
+        return databases.framework(environment.aliases)
     try:
         return _KNOWN[environment.framework]
     except KeyError:

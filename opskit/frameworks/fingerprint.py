@@ -67,7 +67,10 @@ CONDITIONS = tuple(
 )
 
 _BY_NAME = {condition.name: condition for condition in CONDITIONS}
-_SUFFIXES = ("Error", "Exception", "DoesNotExist", "Configured", "Violation", "Exit", "Interrupt", "NotFound", "Failed")
+_SUFFIXES = (
+    *("Error", "Exception", "DoesNotExist", "Configured", "Violation"),
+    *("Exit", "Interrupt", "NotFound", "Failed", "Missing"),  # MigrationSchemaMissing
+)
 _OF_DJANGO = (  # django/db/utils.py, 5.2: what it makes of each driver's exceptions
     "DatabaseError",
     "DataError",

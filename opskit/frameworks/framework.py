@@ -26,15 +26,16 @@ class Framework:
     """What opskit needs of a tenancy framework.
 
     `read_list` raises ListingError. `judge` never raises: whatever a tenant did is an Outcome.
-    `survey` is None where nobody can be asked what is pending.
+    `survey` is None where nobody can be asked what is pending. `list` is None where the framework
+    has no command for it: the survey lists the tenants then.
     """
 
     name: str
-    list: model.Command
-    read_list: Callable[[model.Reply], tuple[model.Tenant, ...]]
     migrate: Callable[[model.Tenant, Target], model.Command]
     judge: Callable[[model.Tenant, model.Reply], model.Outcome]
     marks: tuple[re.Pattern[str], ...]  # each begins with plain letters where it can: that is fast
+    list: model.Command | None = None
+    read_list: Callable[[model.Reply], tuple[model.Tenant, ...]] | None = None
     survey: model.Command | None = None
     read_survey: Callable[[model.Reply], model.Survey] | None = None
     shared: model.Command | None = None

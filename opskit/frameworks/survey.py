@@ -15,8 +15,8 @@ _PLACE = 3  # server, database, schema
 _NAMED = 1000  # application names of 63 bytes each
 
 
-def command(framework: str) -> model.Command:
-    return model.Command(args=(framework, "{}"), question=COMMAND)
+def command(framework: str, **params: object) -> model.Command:
+    return model.Command(args=(framework, json.dumps(params)), question=COMMAND)
 
 
 def watching(asked: model.Command, names: Sequence[str], beginning: str, wait: float = 0.0) -> model.Command:
@@ -28,8 +28,11 @@ def watching(asked: model.Command, names: Sequence[str], beginning: str, wait: f
     """
     if asked.question != COMMAND:
         return asked
-    who = {"busy": list(names)} if len(names) <= _NAMED else {"busy_of": beginning}
-    return replace(asked, args=(asked.args[0], json.dumps({**who, "wait": wait} if wait else who)))
+    who: dict[str, object] = {"busy": list(names)} if len(names) <= _NAMED else {"busy_of": beginning}
+    if wait:
+        who["wait"] = wait
+    framework, params = asked.args
+    return replace(asked, args=(framework, json.dumps({**json.loads(params), **who})))
 
 
 def read(reply: model.Reply) -> model.Survey:
@@ -44,7 +47,14 @@ def read(reply: model.Reply) -> model.Survey:
     busy = listing.strings(content.get("busy", []), "busy")
     code = content.get("code")
     digests = {str(name): str(digest) for name, digest in code.items()} if isinstance(code, dict) else {}
-    return model.Survey(pending, dict(_state(row) for row in content["tenants"]), frozenset(busy), digests)
+    states = dict(map(_state, content["tenants"]))
+    return model.Survey(pending, states, frozenset(busy), digests, _listed(content["tenants"]))
+
+
+def _listed(rows: list[Any]) -> tuple[model.Tenant, ...]:
+    """The tenants of a framework without a command for it: then each row has its isolation."""
+    told = [row for row in rows if "isolation_type" in row]
+    return listing.tenants(told, "tenant_id", "name", {})
 
 
 def _state(row: Any) -> tuple[str, model.TenantState]:

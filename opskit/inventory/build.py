@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opskit import model
 from opskit.inventory import schema, values
@@ -30,13 +31,12 @@ class Place:
 
 def environment(name: str, entry: schema.Inventory, place: Place) -> model.Environment:
     hosts = tuple(_host(key, host, place) for key, host in entry.hosts.items())
-    framework, custom = _framework(entry)
+    framework = _framework(entry)
     return model.Environment(
         name=name,
         hosts=hosts,
         app=_app(entry.app, hosts[0].kind, place),
-        framework=framework,
-        custom=custom,
+        **framework,
         ssh=_ssh(entry.ssh, place),
         rollout=model.Controls(
             stagger=entry.rollout.stagger,
@@ -57,7 +57,7 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
     )
 
 
-def _hooks(entry: schema.NamedFramework | schema.CustomFramework, place: Place) -> model.Hooks:
+def _hooks(entry: schema.Inventory, place: Place) -> model.Hooks:
     given = entry.hooks
     kinds = ("before", "after", "failure", "tenant_before", "tenant_after")
     written = [hook for kind in kinds for hook in getattr(given, kind)]
@@ -131,11 +131,16 @@ def _ssh(entry: schema.SshEntry, place: Place) -> model.Ssh:
     )
 
 
-def _framework(entry: schema.Inventory) -> tuple[str, model.Custom | None]:
+def _framework(entry: schema.Inventory) -> dict[str, Any]:
     if isinstance(entry, schema.NamedFramework):
-        return entry.framework, None
-    given = entry.framework
-    return "custom", model.Custom(
+        return {"framework": entry.framework}
+    if isinstance(entry, schema.DatabasesFramework):
+        return {"framework": "databases", "aliases": entry.framework.aliases}
+    return {"framework": "custom", "custom": _custom(entry.framework)}
+
+
+def _custom(given: schema.CustomEntry) -> model.Custom:
+    return model.Custom(
         list=given.list,
         migrate=given.migrate,
         success=given.success,

@@ -22,7 +22,7 @@ class Draft:
     host: str
     path: str
     python: str
-    framework: str  # `omnitenant`, `opskit` or `custom`
+    framework: str  # one of frameworks.NAMED, or `custom`
     settings: str = ""  # to set; "" leaves them to manage.py
     env_file: str = ""
     run_as: str = ""
@@ -32,7 +32,6 @@ class Draft:
     usual: str = ""  # the settings that manage.py names
     others: tuple[str, ...] = ()  # the settings modules beside those
     reason: str = ""  # for the framework
-    package: str = ""  # of a framework that needs its commands described
 
 
 def text(draft: Draft) -> str:
@@ -85,7 +84,6 @@ def _framework(draft: Draft) -> list[str]:
     why = [f"# {_comment(draft.reason)}."] if draft.reason else []
     if draft.framework != "custom":
         return [*why, f"framework: {draft.framework}", ""]
-    migrate, shared, success = _COMMANDS.get(draft.package, _UNKNOWN)
     return [
         *why,
         "# opskit must be told its commands. These are a guess: opskit's docs/frameworks.md says what they must do.",
@@ -94,36 +92,20 @@ def _framework(draft: Draft) -> list[str]:
         '  # Prints a JSON list of tenants: [{"tenant_id": …}, …]. A management command of your own.',
         "  list: [tenants]",
         "  # Migrates the tenant whose id stands for {tenant}.",
-        f"  migrate: {writing.row(migrate)}",
+        f"  migrate: {writing.row(_MIGRATE)}",
         "  # A regular expression: found in the output, and exit code 0, is a success.",
-        f"  success: {writing.scalar(success)}",
+        f"  success: {writing.scalar(_SUCCESS)}",
         "  # Prints {tenant id: [migration, …]}: with it, who has nothing pending gets no command.",
         "  # pending: [pending_migrations]",
         "  # Migrates the shared database, with `--shared`.",
-        f"  shared: {writing.row(shared)}",
+        f"  shared: {writing.row(_SHARED)}",
         "",
     ]
 
 
-_DJANGO = "No migrations to apply|Applying .* OK"  # what Django's own `migrate` prints
-_UNKNOWN = (("migrate_one", "--tenant={tenant}"), ("migrate", "--noinput"), _DJANGO)
-_COMMANDS = {  # docs/frameworks.md says what was tried
-    "django-tenants": (
-        ("migrate_schemas", "--schema={tenant}", "--executor=standard", "--noinput"),
-        ("migrate_schemas", "--shared", "--noinput"),
-        _DJANGO,
-    ),
-    "django-tenant-schemas": (
-        ("migrate_schemas", "--schema={tenant}", "--noinput"),
-        ("migrate_schemas", "--shared", "--noinput"),
-        _DJANGO,
-    ),
-    "django-pgschemas": (
-        ("migrate", "-s", "{tenant}", "--noinput", "--no-create-schemas"),
-        ("migrate", "-s", "public", "--noinput"),
-        _DJANGO,
-    ),
-}
+# What most have; what Django's own `migrate` prints.
+_MIGRATE, _SHARED = ("migrate_one", "--tenant={tenant}"), ("migrate", "--noinput")
+_SUCCESS = "No migrations to apply|Applying .* OK"
 
 
 def _hosts(draft: Draft) -> list[str]:

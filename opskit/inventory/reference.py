@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,20 @@ def with_tables(page: str) -> str:
 def _table(name: str) -> str:
     field = schema.NamedFramework.model_fields[name]
     own = [] if field.title == "mapping" else [(name, field)]  # a heading is enough for a section
-    inner = schema.SECTIONS[name].model_fields.items() if name in schema.SECTIONS else ()
+    inner = _inner(name)
     prefix = "hosts.NAME" if name == "hosts" else name
     rows = [*own, *((f"{prefix}.{key}", each) for key, each in inner)]
     return "".join((_HEAD, *(_row(key, each) for key, each in rows)))
+
+
+def _inner(name: str) -> Iterable[tuple[str, FieldInfo]]:
+    """The keys of a section; of a framework's mappings, those that only the later ones have come last."""
+    if name != "framework":
+        return schema.SECTIONS[name].model_fields.items() if name in schema.SECTIONS else ()
+    fields: dict[str, FieldInfo] = {}
+    for model in reversed(schema.MAPPINGS):
+        fields = {**model.model_fields, **{key: each for key, each in fields.items() if key not in model.model_fields}}
+    return fields.items()
 
 
 def _row(key: str, field: FieldInfo) -> str:
@@ -89,14 +99,15 @@ def for_editors() -> str:
     """The JSON Schema (draft 7, which every editor knows) of an inventory as it may be written, short forms and all."""
     whole = schema.CustomFramework.model_json_schema(ref_template="#/definitions/{model}")
     definitions = whole.pop("$defs")
-    for model in schema.SECTIONS.values():
+    definitions |= schema.DatabasesFramework.model_json_schema(ref_template="#/definitions/{model}")["$defs"]
+    for model in (*schema.SECTIONS.values(), *schema.MAPPINGS):
         _tell(definitions[model.__name__], model)
     _tell(whole, schema.CustomFramework)
     properties = whole["properties"]
     properties["hosts"] = {**_words(schema.NamedFramework.model_fields["hosts"]), **_hosts()}
     framework = schema.NamedFramework.model_fields["framework"]
     named = schema.NamedFramework.model_json_schema()["properties"]["framework"]["anyOf"]
-    properties["framework"] = {**_words(framework), "anyOf": [*named, {"$ref": "#/definitions/CustomEntry"}]}
+    properties["framework"] = {**_words(framework), "anyOf": [*named, *_mappings()]}
     made = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "an opskit inventory",
@@ -109,6 +120,10 @@ def for_editors() -> str:
         "definitions": definitions,
     }
     return json.dumps(made, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _mappings() -> list[dict[str, str]]:
+    return [{"$ref": f"#/definitions/{model.__name__}"} for model in schema.MAPPINGS]
 
 
 def _tell(node: dict[str, Any], model: type[schema.Entry]) -> None:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from opskit import errors
+from opskit import errors, frameworks
 from opskit.inventory import forms, values, wording
 
 
@@ -54,6 +54,11 @@ Words = Annotated[
 Command = Annotated[Words, AfterValidator(values.command)]
 ForEveryone = Annotated[Words, AfterValidator(values.for_everyone)]
 ForOneTenant = Annotated[Words, AfterValidator(values.for_one_tenant)]
+Aliases = Annotated[
+    tuple[Annotated[str, AfterValidator(values.alias)], ...],
+    BeforeValidator(values.globs),
+    WithJsonSchema(forms.TEXTS),
+]
 Env = Annotated[
     dict[Annotated[str, AfterValidator(values.variable)], Annotated[str, AfterValidator(_filled_in)]],
     WithJsonSchema(forms.ENV),
@@ -378,8 +383,8 @@ class HooksEntry(Entry):
 class CustomEntry(Entry):
     """Commands of the project's own."""
 
-    name: Annotated[str, PlainValidator(values.custom), WithJsonSchema(forms.choice("custom"))] = told(
-        ..., "`custom`", "Other frameworks take no mapping", example="custom"
+    name: Annotated[str, PlainValidator(values.mapping), WithJsonSchema(forms.choice("custom"))] = told(
+        ..., "`custom` or `databases`", "Other frameworks take no mapping", example="custom"
     )
     list: ForEveryone = told(..., "command", "Prints a JSON list of tenants", example="[tenants, --json]")
     migrate: ForOneTenant = told(
@@ -434,6 +439,21 @@ def _hosts_agree(hosts: dict[Any, HostEntry]) -> dict[Any, HostEntry]:
 def host_name(key: Any, host: HostEntry) -> str:
     """A host in a list is called by its address."""
     return key if isinstance(key, str) else host.address
+
+
+class DatabasesEntry(Entry):
+    """Aliases of plain Django's DATABASES."""
+
+    name: Annotated[str, PlainValidator(values.mapping), WithJsonSchema(forms.choice("databases"))] = told(
+        ..., "`databases`", "Plain Django with many `DATABASES`", example="databases"
+    )
+    aliases: Aliases = told(
+        ...,
+        "list of globs",
+        "With `databases`, and there alone: which aliases of `DATABASES` are tenants. `default` never is one. One that "
+        "matches nothing is refused",
+        example='["tenant_*"]',
+    )
 
 
 Hosts = Annotated[
@@ -496,12 +516,10 @@ class _Common(Entry):
 
 
 class NamedFramework(_Common):
-    framework: Annotated[
-        str, PlainValidator(values.framework), WithJsonSchema(forms.choice("omnitenant", "opskit"))
-    ] = told(
+    framework: Annotated[str, PlainValidator(values.framework), WithJsonSchema(forms.choice(*frameworks.NAMED))] = told(
         ...,
         "name, or mapping",
-        "The tenancy framework. `custom` alone is refused: it needs its commands",
+        "The tenancy framework. `custom` and `databases` alone are refused: they are mappings",
         example="omnitenant",
     )
 
@@ -512,7 +530,13 @@ class CustomFramework(_Common):
     framework: CustomEntry = told(..., "mapping", "Commands of the project's own")
 
 
-Inventory = NamedFramework | CustomFramework
+class DatabasesFramework(_Common):
+    framework: DatabasesEntry = told(..., "mapping", "Aliases of plain Django's DATABASES")
+
+
+Inventory = NamedFramework | CustomFramework | DatabasesFramework
+
+MAPPINGS: tuple[type[Entry], ...] = (CustomEntry, DatabasesEntry)  # of `framework`
 
 SECTIONS: dict[str, type[Entry]] = {
     "app": AppEntry,
@@ -527,7 +551,7 @@ SECTIONS: dict[str, type[Entry]] = {
 
 def check(tree: Mapping[str, Any], label: str, environ: Mapping[str, str]) -> Inventory:
     """The inventory in `tree`. Raises InventoryError with every complaint, a line each."""
-    model = CustomFramework if isinstance(tree.get("framework"), dict) else NamedFramework
+    model = _model(tree.get("framework"))
     complaints = _whose_hosts(tree)
     try:
         entry = model.model_validate(tree, context=environ)
@@ -537,6 +561,12 @@ def check(tree: Mapping[str, Any], label: str, environ: Mapping[str, str]) -> In
         # from None: pydantic's error holds the values, and some of them are secrets
         raise errors.InventoryError("\n".join(f"{label}: {line}" for line in complaints)) from None
     return entry
+
+
+def _model(framework: Any) -> type[Inventory]:
+    if not isinstance(framework, dict):
+        return NamedFramework
+    return DatabasesFramework if str(framework.get("name")).lower() == "databases" else CustomFramework
 
 
 def _whose_hosts(tree: Mapping[str, Any]) -> list[str]:
@@ -592,6 +622,8 @@ def _reason(each: ErrorDetails, loc: tuple[int | str, ...]) -> str:
 def _unknown(loc: tuple[int | str, ...]) -> str:
     *parents, key = (str(part) for part in loc)
     known = list(SECTIONS[parents[0]].model_fields if parents else NamedFramework.model_fields)
+    if key in known or (parents == ["framework"] and key in DatabasesEntry.model_fields):
+        return f"belongs to {'`databases`, not to `custom`' if key == 'aliases' else '`custom`, not to `databases`'}"
     meant = wording.nearest(key, known) or _elsewhere(key)
     if meant:
         return f"unknown key. did you mean `{meant}`?"

@@ -22,7 +22,7 @@ Parsed = TypeVar("Parsed")
 HERE = ("local", "demo")  # instead of an address: this machine, or the demo's own server
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"  # of an environment
-_NAMED = tuple(name for name in frameworks.NAMES if name != "custom")
+_NAMED = frameworks.NAMED
 _MONTH = 30 * 86400.0
 _STATEMENT = 24 * 86400.0  # PostgreSQL counts milliseconds in 31 bits
 _HOST = re.compile(
@@ -211,13 +211,24 @@ def ask_or_file(value: object) -> str:
 def framework(value: object) -> str:
     if value == "custom":
         raise ValueError("`custom` needs its commands: a mapping with `name: custom`, `list`, `migrate` and `success`")
+    if value == "databases":
+        raise ValueError("`databases` needs its aliases: a mapping with `name: databases` and `aliases`")
     return one_of(*_NAMED)(value)
 
 
-def custom(value: object) -> str:
+def mapping(value: object) -> str:
+    """The name in a framework's mapping."""
     if value in _NAMED:
         raise ValueError(f"{wording.shown(value)} takes no commands: write `framework: {value}` alone")
-    return one_of("custom")(value)
+    return one_of("custom", "databases")(value)
+
+
+def alias(value: str) -> str:
+    """A glob. Raises ValueError for one that names the default alias: nobody else can match it."""
+    given = text(value)
+    if given == "default":
+        raise ValueError("`default` is what the tenants share, and never a tenant. name others, such as `tenant_*`")
+    return given
 
 
 # ---------------------------------------------------------------- lists
@@ -241,6 +252,13 @@ def environment(value: str) -> str:
     if not re.fullmatch(NAME, value):
         raise ValueError(f"{wording.shown(value)} is no environment's name")
     return value
+
+
+def globs(value: object) -> object:
+    """A glob alone is a list of one."""
+    if not value:
+        raise ValueError('is empty. name the aliases that are tenants, such as `["tenant_*"]`')
+    return [value] if isinstance(value, str) else value
 
 
 def words(value: object) -> object:

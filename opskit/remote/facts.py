@@ -31,7 +31,13 @@ import types
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 Settings = Dict[str, Any]  # one entry of DATABASES
-PACKAGES = {"omnitenant": "django-omnitenant", "opskit": "opskit"}
+PACKAGES = {
+    "omnitenant": "django-omnitenant",
+    "opskit": "opskit",
+    "django-tenants": "django-tenants",
+    "django-pgschemas": "django-pgschemas",
+    "django-tenant-schemas": "django-tenant-schemas",
+}
 STATEMENT = "10s"  # that one query may take
 TRIES = 3  # databases of one server that are tried, until one can be entered
 TELLTALE = "opskit.check"  # a setting that nobody else has: PostgreSQL takes any with a dot in its name

@@ -5,12 +5,13 @@ This text runs on the host, by itself, with the project's folder as working dire
     python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...], "busy_of": "its beginning",
                                                        "wait": 5.0}'
 
-and answers with one line of JSON on stdout::
+(for `databases` there are also its `aliases`, a list of globs) and answers with one line of JSON on stdout::
 
     {"v": 1,
      "shared": {"pending": ["app.name", ...]},
      "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": "",
-                  "place": ["server:port", "database", "schema"], "missing": false, "cut": false}, ...],
+                  "place": ["server:port", "database", "schema"], "missing": false, "cut": false,
+                  "name": "Acme", "isolation_type": "schema"}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
      "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL,
              after waiting so many seconds for them to go; the histories are read after that,
@@ -19,7 +20,8 @@ and answers with one line of JSON on stdout::
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
 would apply it. A tenant that can't be asked, or must not be migrated, has an `error`. Where its data
-lives is told for omnitenant's: whether that schema is missing, and whether PostgreSQL cuts the name.
+lives is told for all but opskit's own: whether that schema is missing, and whether PostgreSQL cuts the name.
+`name` and `isolation_type` are told where the framework has no command that lists its tenants.
 Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
 
 Standard library and Django only, Python 3.8 and newer.
@@ -29,6 +31,7 @@ Standard library and Django only, Python 3.8 and newer.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import io
 import json
@@ -141,7 +144,7 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": [], "code": pending.digests()}
     answer.update(at_work)
     try:
-        answer["tenants"] = list(tenants_of(pending))
+        answer["tenants"] = list(tenants_of(pending, params))
     except Exception as error:
         if not shared:
             raise
@@ -297,7 +300,7 @@ def default_master() -> str:
     return "default"
 
 
-def opskit_tenants(_pending: Pending) -> Iterator[Dict[str, Any]]:
+def opskit_tenants(_pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     """opskit.tenants says it all in one command."""
     from django.core.management import call_command
 
@@ -320,7 +323,7 @@ def omnitenant_master() -> str:
     return str(settings.MASTER_DB_ALIAS)
 
 
-def omnitenant_tenants(pending: Pending) -> Iterator[Dict[str, Any]]:
+def omnitenant_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     """django-omnitenant 1.0.2 has no command for this: read what its migratetenant would write to.
 
     Its `use_tenant` runs CREATE SCHEMA and changes settings.DATABASES: it isn't used.
@@ -392,11 +395,15 @@ def place_of(settings: Dict[str, Any], schema: str = "") -> Dict[str, Any]:
 
 def server_of(settings: Dict[str, Any]) -> str:
     """`host:port` of a database's server, as the settings give it."""
+    engine = str(settings.get("ENGINE"))
+    if "sqlite" in engine:
+        return "(file)"
     options = settings.get("OPTIONS") or {}
     if not settings.get("HOST") and options.get("service"):
         return "service %s" % options["service"]
     host = settings.get("HOST") or options.get("host") or "(socket)"
-    return "%s:%s" % (host, settings.get("PORT") or options.get("port") or 5432)
+    usual = 3306 if "mysql" in engine else 5432
+    return "%s:%s" % (host, settings.get("PORT") or options.get("port") or usual)
 
 
 def schema_history(connection: Any, schema: str) -> List[Migration]:
@@ -420,9 +427,14 @@ def database_history(alias: str, settings: Dict[str, Any], backend: Any, place: 
     Not through django.db.connections: there two tenants whose databases have one name, on two
     hosts, share an alias, and the second would be answered by the first one's server.
     """
-    if is_master(alias, settings):
+    if is_master(alias, settings, omnitenant_master()):
         fault = "names the master database" if backend.db_config.get("NAME") else "has no NAME"
         raise ValueError("db_config %s: its migrations would run on the master database" % fault)
+    return history_elsewhere(alias, settings, place)
+
+
+def history_elsewhere(alias: str, settings: Dict[str, Any], place: Dict[str, Any]) -> List[Migration]:
+    """Read a history over a connection that is closed afterwards. `place` is told the schema."""
     connection = own_connection(alias, settings)
     try:
         place["place"][2] = scrub(own_schema(connection))
@@ -441,8 +453,7 @@ def own_schema(connection: Any) -> str:
     return "" if schema in (None, "public") else str(schema)
 
 
-def is_master(alias: str, settings: Dict[str, Any]) -> bool:
-    master_alias = omnitenant_master()
+def is_master(alias: str, settings: Dict[str, Any], master_alias: str) -> bool:
     master = database_settings()[master_alias]
     same = all(str(settings.get(key) or "") == str(master.get(key) or "") for key in ("NAME", "HOST", "PORT"))
     return alias == master_alias or same
@@ -461,9 +472,124 @@ def own_connection(alias: str, settings: Dict[str, Any]) -> Any:
     return connection
 
 
-FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending], Iterator[Dict[str, Any]]]]] = {
+def django_tenants_master() -> str:
+    from django_tenants.utils import get_tenant_database_alias
+
+    return str(get_tenant_database_alias())
+
+
+def django_tenants_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """django-tenants 4.0.1: a row for the public schema is no tenant's, as `migrate_schemas` sees it."""
+    from django.conf import settings
+    from django.db import connections
+    from django_tenants.utils import get_public_schema_name, get_tenant_model
+
+    order = getattr(settings, "TENANT_MIGRATION_ORDER", None) or ["pk"]
+    public = get_public_schema_name()
+    listed = [each for each in names_and_schemas(get_tenant_model(), *order) if each[0] != public]
+    yield from schema_tenants(connections[django_tenants_master()], listed, public, pending)
+
+
+def tenant_schemas_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """django-tenant-schemas 2.0: it names a schema without quotes, and PostgreSQL takes small letters then."""
+    from django.db import connection
+    from tenant_schemas.utils import get_public_schema_name, get_tenant_model
+
+    public = get_public_schema_name()
+    listed = [each for each in names_and_schemas(get_tenant_model(), "pk") if each[0] != public]
+    yield from schema_tenants(connection, listed, public, pending, kept=in_small_letters)
+
+
+def pgschemas_master() -> str:
+    from django_pgschemas.utils import get_tenant_database_alias
+
+    return str(get_tenant_database_alias())
+
+
+def pgschemas_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """django-pgschemas 1.3: what its `migrate` migrates besides `public`, static schemas and what it clones included.
+
+    It names a schema without quotes, as django-tenant-schemas does.
+    """
+    from django.conf import settings
+    from django.db import connections
+    from django_pgschemas.utils import get_clone_reference, get_tenant_model
+
+    listed = [(name, "static schema") for name in settings.TENANTS if name not in ("public", "default")]
+    if get_clone_reference():
+        listed.append((get_clone_reference(), "clone reference"))
+    if get_tenant_model() is not None:
+        listed += names_and_schemas(get_tenant_model(), "pk")
+    yield from schema_tenants(connections[pgschemas_master()], listed, "public", pending, kept=in_small_letters)
+
+
+def names_and_schemas(model: Any, *order: str) -> List[Tuple[str, str]]:
+    """(schema, name) of the rows. Only these columns: one that the next migration adds is not there yet."""
+    named = any(field.name == "name" for field in model._meta.concrete_fields)  # noqa: SLF001 - Django's way
+    rows = model.objects.order_by(*order).values_list("schema_name", *(["name"] if named else []))
+    return [(str(row[0]), str(row[1]) if named else "") for row in rows]
+
+
+def in_small_letters(name: str) -> str:
+    return as_kept(name.lower())
+
+
+def schema_tenants(
+    connection: Any,
+    listed: List[Tuple[str, str]],
+    public: str,
+    pending: Pending,
+    kept: Callable[[str], str] = as_kept,
+) -> Iterator[Dict[str, Any]]:
+    """Tenants that have a schema each, of this name as it is `kept`.
+
+    One whose schema is not there is refused: its command would fail, or write into the next schema of the
+    search path, which is the public one.
+    """
+    schemas = schemas_there_are(connection)
+    for name, title in listed:
+        schema = kept(name)
+        about = {**place_of(connection.settings_dict, schema), "name": title, "isolation_type": "schema"}
+        about["cut"] = schema not in (name, name.lower())
+        try:
+            if schema == public:
+                raise ValueError("its schema is the shared one: its migrations would run there")
+            if schema not in schemas:
+                raise LookupError("there is no schema %s" % schema)
+            rows = schema_history(connection, schema) if schemas[schema] else []
+            yield {**state(name, rows, pending.after(rows)), **about}
+        except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
+            yield {**unknown(name, reason(error)), **about}
+
+
+def database_tenants(pending: Pending, params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """Plain Django: those aliases of DATABASES that a pattern matches, in the order of the settings."""
+    every = database_settings()
+    patterns = params["aliases"]
+    names = [name for name in every if name != default_master()]
+    missed = [pattern for pattern in patterns if not fnmatch.filter(names, pattern)]
+    if missed:
+        raise LookupError("nothing in DATABASES but `default` may be a tenant, and matches %s" % ", ".join(missed))
+    for name in names:
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            continue
+        about = {**place_of(every[name]), "name": "", "isolation_type": "database"}
+        try:
+            if is_master(name, every[name], default_master()):
+                raise ValueError("it is the default database: its migrations would run there")
+            rows = history_elsewhere(name, every[name], about)
+            yield {**state(name, rows, pending.after(rows)), **about}
+        except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
+            yield {**unknown(name, reason(error)), **about}
+
+
+FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending, Dict[str, Any]], Iterator[Dict[str, Any]]]]] = {
     "omnitenant": (omnitenant_master, omnitenant_tenants),
     "opskit": (default_master, opskit_tenants),
+    "django-tenants": (django_tenants_master, django_tenants_tenants),
+    "django-pgschemas": (pgschemas_master, pgschemas_tenants),
+    "django-tenant-schemas": (default_master, tenant_schemas_tenants),
+    "databases": (default_master, database_tenants),
 }
 
 

@@ -225,7 +225,7 @@ class Rollout:
             survey = self.asked.survey(self._doubtful())
             reviewed = reviewing.reviewed_plan(self.options, self.asked, survey, shared_done=True)
             required.refuse_missing(survey, reviewed)  # the first time, nobody could list the tenants perhaps
-        tenants = self.asked.tenants(least=0 if confirmed else 1)
+        tenants = self.asked.tenants(survey, least=0 if confirmed else 1)
         if not tenants:
             self.notice(f"`{self.asked.environment.name}` has no tenants yet")
             return step.DONE

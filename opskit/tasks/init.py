@@ -11,8 +11,6 @@ import invoke
 from opskit import errors
 from opskit.tasks.task import answer, one_of, task
 
-_FRAMEWORKS = ("omnitenant", "opskit", "custom")
-
 
 @task(
     help={
@@ -20,7 +18,7 @@ _FRAMEWORKS = ("omnitenant", "opskit", "custom")
         "host": "where the project runs: user@address:port, a Host of ~/.ssh/config, or `local`",
         "path": "the folder on the host that holds manage.py, or one above it (default: looked for)",
         "python": "the project's interpreter on the host (default: looked for)",
-        "framework": "the tenancy framework: `omnitenant`, `opskit` or `custom` (default: looked for)",
+        "framework": "the tenancy framework, as `framework` in an inventory names it (default: looked for)",
         "settings": "DJANGO_SETTINGS_MODULE (default: manage.py's own)",
         "env-file": "a file of KEY=VALUE lines on the host that the project needs",
         "run-as": "the user to run as on the host, with sudo",
@@ -62,7 +60,7 @@ def init(
         if value is not None and not value.strip():
             raise errors.UsageError(f"--{flag}: expected a value, found nothing: an unset variable?")
     if framework is not None:
-        one_of("framework", framework, _FRAMEWORKS)
+        one_of("framework", framework, interview.FRAMEWORKS)
     flags = {flag: value for flag, value in given.items() if value is not None}
     asker = interview.Asker(flags, asking=sys.stdin.isatty() and not yes)
     try:

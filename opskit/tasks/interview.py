@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opskit import errors, inventory, model, redaction
+from opskit import errors, frameworks, inventory, model, redaction
 from opskit.inventory import draft, values, wording
 from opskit.reporters.text import plural, printable
 from opskit.tasks.task import complain
@@ -19,15 +19,16 @@ from opskit.transport import fleet, look
 
 _MARK = b"\0opskit-find 1\n"
 _SECONDS = 10.0  # for the search on the host
-_FRAMEWORKS = ("omnitenant", "opskit", "custom")
+FRAMEWORKS = (*frameworks.NAMED, "custom")
+_WHICH = f"its tenancy framework ({', '.join(frameworks.NAMED)} or custom)"
 
 # What an entry of INSTALLED_APPS begins with, and what that means. Of the last ones only the name is known.
 _APPS = (
     ("django_omnitenant", "omnitenant", "django-omnitenant"),
     ("opskit.tenants", "opskit", "opskit.tenants"),
-    ("django_tenants", "custom", "django-tenants"),
-    ("django_pgschemas", "custom", "django-pgschemas"),
-    ("tenant_schemas", "custom", "django-tenant-schemas"),
+    ("django_tenants", "django-tenants", "django-tenants"),
+    ("django_pgschemas", "django-pgschemas", "django-pgschemas"),
+    ("tenant_schemas", "django-tenant-schemas", "django-tenant-schemas"),
     ("dj_lite_tenant", "custom", "dj-lite-tenant"),
     ("django_multitenant", "custom", "django-multitenant"),
     ("tenant_users", "custom", "django-tenant-users"),
@@ -258,23 +259,25 @@ class Interview:
         return next((each for each in again if each["path"] == python["path"]), python)
 
     def _framework(self, new: draft.Draft, python: Mapping[str, Any]) -> draft.Draft:
-        framework, package, reason = _guess(python)
-        chosen = self._asker.ask("framework", "its tenancy framework (omnitenant, opskit or custom)", framework)
-        while chosen not in _FRAMEWORKS:
-            chosen = self._asker.again("framework", "its tenancy framework (omnitenant, opskit or custom)", framework)
+        framework, reason = _guess(python)
+        chosen = self._asker.ask("framework", _WHICH, framework)
+        while chosen not in FRAMEWORKS:
+            chosen = self._asker.again("framework", _WHICH, framework)
         if chosen != framework:
             return replace(new, framework=chosen)
-        return replace(new, framework=chosen, package=package, reason=reason)
+        return replace(new, framework=chosen, reason=reason)
 
 
-def _guess(python: Mapping[str, Any]) -> tuple[str, str, str]:
-    """(framework, package, why); the framework is "" where nothing tells."""
+def _guess(python: Mapping[str, Any]) -> tuple[str, str]:
+    """(framework, why); the framework is "" where nothing tells."""
     for prefix, framework, package in _APPS:
         if any(app == prefix or app.startswith(f"{prefix}.") for app in python["apps"]):
-            return framework, package, f"{package} is in INSTALLED_APPS"
-    if python["error"] and "django-omnitenant" in python["packages"]:
-        return "omnitenant", "django-omnitenant", "django-omnitenant is installed"
-    return "", "", ""
+            return framework, f"{package} is in INSTALLED_APPS"
+    installed = [each[1:] for each in _APPS if each[2] in python["packages"] and each[1] not in ("custom", "opskit")]
+    if python["error"] and len(installed) == 1:
+        ((framework, package),) = installed
+        return framework, f"{package} is installed"
+    return "", ""
 
 
 def _unknown(error: errors.HostKeyError, host: model.Host) -> errors.HostKeyError:

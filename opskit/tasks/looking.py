@@ -81,13 +81,15 @@ class _Asked:
             silent = "the shared database does not answer"
             return replace(found, listing_error=silent, survey_error=silent)
         try:
-            found = replace(found, tenants=self._project.tenants(least=0))
+            found = replace(found, survey=self._project.survey())
         except errors.OpskitError as error:
-            found = replace(found, listing_error=str(error))
+            found = replace(found, survey_error=str(error))
+            if self._project.framework.list is None:  # the same question
+                return replace(found, listing_error=str(error))
         try:
-            return replace(found, survey=self._project.survey())
+            return replace(found, tenants=self._project.tenants(found.survey, least=0))
         except errors.OpskitError as error:
-            return replace(found, survey_error=str(error))
+            return replace(found, listing_error=str(error))
 
 
 def _gate(error: errors.OpskitError, host: model.Host, environment: model.Environment) -> str:

@@ -26,7 +26,7 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
         shared = (survey.shared if survey else None) or ()
         reviewed = reviewing.reviewed_plan(options, asked, survey)
         try:
-            listed = asked.tenants()
+            listed = asked.tenants(survey)
             tenants = _chosen(options, listed, survey, hosts)
         except errors.ListingError:
             if not shared or options.out:  # where the tenant table itself is pending, the listing can't work yet

@@ -66,13 +66,23 @@ class Project:
     framework: frameworks.Framework
     fleet: fleet.Fleet
 
-    def tenants(self, least: int = 1) -> tuple[model.Tenant, ...]:
-        """The tenants there are, in the project's order. Raises ListingError, also for fewer than `least`."""
-        reply = self.fleet.ask(self._timed(self.framework.list))
-        found: tuple[model.Tenant, ...] = self._read(self.framework.read_list, reply)
+    def tenants(self, survey: model.Survey | None, least: int = 1) -> tuple[model.Tenant, ...]:
+        """The tenants there are, in the project's order. Raises ListingError, also for fewer than `least`.
+
+        Where the framework has no command that lists them, `survey` has; without one it is asked.
+        """
+        found = self._listed(survey)
         if len(found) < least:
             raise errors.ListingError(f"`{self.environment.name}` has no tenants")
         return found
+
+    def _listed(self, survey: model.Survey | None) -> tuple[model.Tenant, ...]:
+        if self.framework.list is not None:
+            reply = self.fleet.ask(self._timed(self.framework.list))
+            found: tuple[model.Tenant, ...] = self._read(self.framework.read_list, reply)
+            return found
+        known = survey or self.survey()
+        return known.listed if known else ()
 
     def survey(self, watched: Iterable[str] = (), wait: float = 0.0) -> model.Survey | None:
         """What is pending, and which of these tenants have a connection at work in PostgreSQL.

@@ -161,7 +161,7 @@ def reviewed_plan(
     if applied is None:
         return None
     environment = asked.environment
-    tenants = plan.matching(asked.tenants(), options.only, options.exclude)
+    tenants = plan.matching(asked.tenants(survey), options.only, options.exclude)
     made = plan.make_plan(tenants, survey, everything=options.everything)
     now = _reviewed(environment, options, asked.fleet.ready.revision, survey, made)
     then = replace(applied.plan, shared_pending=now.shared_pending) if shared_done else applied.plan

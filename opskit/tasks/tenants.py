@@ -35,8 +35,8 @@ def show_tenants(
     with wiring.reachable(chosen) as reached, contextlib.closing(fleet.Fleet(reached, notice=complain)) as hosts:
         hosts.open()
         asked = project.Project(reached, frameworks.get(reached), hosts)
-        tenants = asked.tenants(least=0)
         survey = asked.survey() if status else None
+        tenants = asked.tenants(survey, least=0)
     states = survey.tenants if survey else {}
     if as_json:
         answer_data(_json(tenants, states, status))

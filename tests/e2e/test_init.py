@@ -20,6 +20,9 @@ import omnitenant
 import pytest
 
 from e2e import operator
+from opskit import frameworks
+
+NAMES = f"{', '.join(frameworks.NAMED)} or custom"
 
 NOWHERE = "nothing was written."
 
@@ -110,8 +113,9 @@ def ssh_config(desk, sshd, known: bool = True) -> None:
 
 def test_settings_that_want_variables_are_told_and_stand_in_the_file(nothing, postgres):
     omnitenant.new_project(postgres, nothing.folder)
+    flags = ("--path=project", f"--python={sys.executable}", "--framework=omnitenant")  # of several installed
 
-    result = nothing.run("init", "--env=prod", "--host=local", "--path=project", f"--python={sys.executable}")
+    result = nothing.run("init", "--env=prod", "--host=local", *flags)
 
     assert result.code == 0
     assert (
@@ -119,11 +123,11 @@ def test_settings_that_want_variables_are_told_and_stand_in_the_file(nothing, po
         "the project may need `app.env` or `app.env_file`.\n"
     ) in result.err
     assert "# Its settings could not be imported: KeyError: 'DB_NAME'\n" in written(nothing)
-    assert "# django-omnitenant is installed.\nframework: omnitenant\n" in written(nothing)
+    assert "\nframework: omnitenant\n" in written(nothing)
 
 
 def test_a_framework_that_opskit_does_not_know_gets_a_mapping_to_fill_in(nothing):
-    django_project(nothing.app, apps=("django_tenants",))
+    django_project(nothing.app, apps=("dj_lite_tenant",))
 
     result = nothing.run("init", "--env=prod", "--host=local", "--path=app", f"--python={sys.executable}")
     shown = nothing.run("inventory", "--format=json")
@@ -132,7 +136,15 @@ def test_a_framework_that_opskit_does_not_know_gets_a_mapping_to_fill_in(nothing
         0,
         "next: fill in `framework` in inventories/prod.yaml, then `invoke check --env=prod`",
     )
-    assert json.loads(shown.out)["framework"]["migrate"]["value"][:2] == ["migrate_schemas", "--schema={tenant}"]
+    assert json.loads(shown.out)["framework"]["migrate"]["value"] == ["migrate_one", "--tenant={tenant}"]
+
+
+def test_a_framework_that_opskit_knows_is_written_by_its_name(nothing):
+    django_project(nothing.app, apps=("django_tenants",))
+
+    nothing.run("init", "--env=prod", "--host=local", "--path=app", f"--python={sys.executable}")
+
+    assert "# django-tenants is in INSTALLED_APPS.\nframework: django-tenants\n" in written(nothing)
 
 
 def test_dry_prints_what_would_be_written(nothing):
@@ -203,7 +215,7 @@ def refused(desk, code: int, what: str, hint: str = "", *argv: str, **run) -> op
         (("--env=prod", "--host=-oProxyCommand=x"), "--host: address: starts with `-`: a program would read it as an option."),
         (("--env=prod", "--host=demo"), "--host: `demo` is the demo's own server, and has its inventory already."),
         (("--env=prod", "--host=local", "--framework=django"),
-         "--framework: expected `omnitenant`, `opskit` or `custom`, found `django`."),
+         "--framework: expected `omnitenant`, `opskit`, `django-tenants`, `django-pgschemas`, `django-tenant-schemas` or `custom`, found `django`."),
         (("--env=prod", "--host=local", "--python=-x"), "--python: starts with `-`: a program would read it as an option."),
         (("--env=prod", "--host=local", "--run-as=a b"), "--run-as: a user has no space in it."),
         (("--env=prod", "--host=local", "--host-keys=any"), "--host-keys: expected `strict` or `accept-new`, found `any`."),
@@ -320,7 +332,7 @@ def test_a_python_that_is_not_there_is_refused(nothing, sshd):
 
 def test_nothing_tells_the_framework(nothing):
     django_project(nothing.app)
-    what = "--framework: its tenancy framework (omnitenant, opskit or custom)? there is nobody to ask."
+    what = f"--framework: its tenancy framework ({NAMES})? there is nobody to ask."
     refused(nothing, 2, what, "", "--env=prod", "--host=local", "--path=app", f"--python={sys.executable}")
 
 
@@ -424,7 +436,7 @@ def test_the_questions_propose_what_was_found(nothing, demo_template, typist):
     asked.answer("where the project runs (user@address, a Host of ~/.ssh/config, or local): ", "\nlocal\n")
     asked.answer(f"the folder that holds manage.py [{nothing.app}]: ", "\n")
     asked.answer(f"the project's Python [{python}]: ", "\n")
-    asked.answer("its tenancy framework (omnitenant, opskit or custom) [opskit]: ", "\n")
+    asked.answer(f"its tenancy framework ({NAMES}) [opskit]: ", "\n")
     result = asked.end()
 
     assert (result.code, result.out.splitlines()[-1]) == (0, "next: `invoke check --env=staging`")
@@ -445,8 +457,8 @@ def test_wrong_answers_are_asked_again(nothing, postgres, typist):
     asked.answer("`/nowhere/python`: it can't be started: No such file or directory", "")
     asked.answer("the project's Python: ", f"{sys.executable}\n")
     asked.answer("a file of KEY=VALUE lines on the host that they need [none]: ", f"{nothing.folder}/env\n")
-    asked.answer("its tenancy framework (omnitenant, opskit or custom) [omnitenant]: ", "omni\n")
-    asked.answer("its tenancy framework (omnitenant, opskit or custom) [omnitenant]: ", "\n")
+    asked.answer(f"its tenancy framework ({NAMES}) [omnitenant]: ", "omni\n")
+    asked.answer(f"its tenancy framework ({NAMES}) [omnitenant]: ", "\n")
     result = asked.end()
 
     assert result.code == 0
@@ -465,7 +477,7 @@ def test_settings_are_asked_for_where_there_are_several(nothing, typist):
     asked = typist(nothing, "init", "--env=prod", "--host=local", "--path=app", f"--python={sys.executable}")
 
     asked.answer("its settings (acme.settings.production) [acme.settings.dev]: ", "acme.settings.production\n")
-    asked.answer("its tenancy framework (omnitenant, opskit or custom) [opskit]: ", "\n")
+    asked.answer(f"its tenancy framework ({NAMES}) [opskit]: ", "\n")
     result = asked.end()
 
     assert result.code == 0

@@ -9,8 +9,19 @@ from opskit.rollout.checks import servers, words
 
 ROOM = 200 * 2**20  # bytes: less free is a warning, since every command's output is kept until it has been heard
 SKEW = 5.0  # seconds
-TESTED = {"omnitenant": "1.0.2"}  # versions of the framework that opskit is tested against
-OWNERS = {"omnitenant": "django_omnitenant", "opskit": "opskit.tenants"}  # the app that gives the framework's commands
+TESTED = {  # versions of the framework that opskit is tested against
+    "omnitenant": ("1.0.2",),
+    "django-tenants": ("4.0.1",),
+    "django-pgschemas": ("1.1.1", "1.3.2"),
+    "django-tenant-schemas": ("2.0.0",),
+}
+OWNERS = {  # the app that gives the framework's commands
+    "omnitenant": "django_omnitenant",
+    "opskit": "opskit.tenants",
+    "django-tenants": "django_tenants",
+    "django-pgschemas": "django_pgschemas",
+    "django-tenant-schemas": "tenant_schemas",
+}
 
 
 # ---------------------------------------------------------------- the way to the project
@@ -159,7 +170,7 @@ def _project(
         yield model.Check("django", of, status, facts.error, words.or_more_time(facts.error, hint))
         return
     yield model.Check("django", of, words.OK, facts.django)
-    if environment.framework != "custom":
+    if environment.framework not in ("custom", "databases"):
         yield _framework(facts, of, environment.framework)
     yield _commands(facts, of, look.commands, environment.framework)
     yield _database(facts, of)
@@ -169,9 +180,11 @@ def _framework(facts: model.ProjectFacts, of: str, name: str) -> model.Check:
     said = f"{name} {facts.package}"
     if not facts.package:
         return model.Check("framework", of, words.UNKNOWN, f"{name}, of no version that pip knows")
-    if facts.package != TESTED.get(name, facts.package):
+    tested = TESTED.get(name, (facts.package,))
+    if facts.package not in tested:
         hint = "what it prints may differ: migrate one tenant first (`--canary=1`), and read its output."
-        return model.Check("framework", of, words.WARNING, f"{said}; opskit is tested against {TESTED[name]}", hint)
+        told = f"{said}; opskit is tested against {' and '.join(tested)}"
+        return model.Check("framework", of, words.WARNING, told, hint)
     return model.Check("framework", of, words.OK, said)
 
 
