@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.migrations import executor
-
-from opskit.tenants import sessions
+from opskit.tenants import executing, sessions
 
 
-class MigrationExecutor(executor.MigrationExecutor):
+class MigrationExecutor(executing.MigrationExecutor):
     """Records where the tenant is: a SET search_path in a migration would take the record elsewhere."""
 
     def __init__(self, connection: Any, progress_callback: Any = None) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.migrations.loader import AmbiguityError, MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.loader import AmbiguityError
 
 from opskit import redaction
-from opskit.tenants import databases, models, routers
+from opskit.tenants import code, databases, models, routers
 from opskit.tenants.errors import TenantDatabaseError
 
 Node = tuple[str, str | None]  # (app label, migration name); None is before the first
@@ -43,14 +42,14 @@ class Target:
 
 def of_tenants(tenants: Iterable[models.AbstractTenant]) -> Iterator[tuple[models.AbstractTenant, History]]:
     """Ask every tenant's database; the code's migrations are read once."""
-    code = MigrationLoader(None)
+    shared = code.current()
     for tenant in tenants:
-        yield tenant, _of_tenant(tenant, code)
+        yield tenant, _of_tenant(tenant, shared)
 
 
 def shared_pending() -> tuple[str, ...]:
     """What the master database has yet to apply. The tenants' apps don't count: they are not there."""
-    loader = MigrationLoader(connections[DEFAULT_DB_ALIAS])
+    loader = code.Loader(connections[DEFAULT_DB_ALIAS], code.current())
     return names(_forwards(loader, _leaves(loader, routers.master_apps()), loader.applied_migrations))
 
 
@@ -86,22 +85,19 @@ def resolve(loader: Any, target: Target) -> list[Node]:
     return [_by_prefix(loader, target)]
 
 
-def _of_tenant(tenant: models.AbstractTenant, code: Any) -> History:
+def _of_tenant(tenant: models.AbstractTenant, shared: code.Code) -> History:
     try:
         with databases.connected(tenant) as alias:
-            return _ask(connections[alias], code)
+            return _ask(code.Loader(connections[alias], shared))
     except Exception as error:  # noqa: BLE001 - whatever a tenant's database does is that tenant's state
         return History(error=reason(error))
 
 
-def _ask(connection: Any, code: Any) -> History:
-    recorded = MigrationRecorder(connection).applied_migrations()
-    # squashed migrations make the graph depend on what is applied: only then is it read again
-    loader = MigrationLoader(connection) if code.replacements else code
-    applied = loader.applied_migrations if code.replacements else recorded
+def _ask(loader: code.Loader) -> History:
     refuse_conflicts(loader)
-    loader.check_consistent_history(connection)
-    pending = _forwards(loader, resolve(loader, Target()), applied)
+    loader.check_consistent_history(loader.connection)
+    pending = _forwards(loader, resolve(loader, Target()), loader.applied_migrations)
+    recorded = loader.recorded or {}
     oldest_first = sorted(recorded, key=lambda node: recorded[node].pk)
     return History(applied=names(oldest_first), pending=names(pending))
 

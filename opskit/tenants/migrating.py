@@ -16,13 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.apps import apps
-from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db import connections
-from django.db.migrations.state import ModelState
 from django.utils.module_loading import module_has_submodule
 
 from opskit import model
-from opskit.tenants import context, databases, history, locks, models, sessions, signals
+from opskit.tenants import code, context, databases, history, locks, models, sessions, signals
 from opskit.tenants.errors import TenantLockedError
 from opskit.tenants.executor import MigrationExecutor
 
@@ -85,7 +83,9 @@ def migrate(
     """
     began = time.monotonic()
     work = _Work(tenant, target, hear, limits)
-    outcome = replace(_attempt(work), seconds=round(time.monotonic() - began, 3))
+    with code.shared():
+        attempted = _attempt(work)
+    outcome = replace(attempted, seconds=round(time.monotonic() - began, 3))
     hear(model.TenantFinished(datetime.now(UTC), outcome))
     return outcome
 
@@ -136,7 +136,7 @@ def _bring_to_target(work: _Work, alias: str) -> None:
     targets, plan = _plan(executor, work.target)
     work.steps = len(plan)
     work.announce(_names(step for step in plan if not step[1]))
-    _execute(executor, targets, plan, work.target)
+    executor.run(targets, plan, fake=work.target.fake, fake_initial=work.target.fake_initial)
 
 
 def _plan(executor: Any, target: history.Target) -> tuple[list[history.Node], list[Step]]:
@@ -145,26 +145,6 @@ def _plan(executor: Any, target: history.Target) -> tuple[list[history.Node], li
     history.refuse_conflicts(loader)
     targets = history.resolve(loader, target)
     return targets, executor.migration_plan(targets)
-
-
-def _execute(executor: Any, targets: list[history.Node], plan: list[Step], how: history.Target) -> None:
-    alias = executor.connection.alias
-    before = executor._create_project_state(with_applied_migrations=True)  # noqa: SLF001 - as Django's migrate
-    emit_pre_migrate_signal(0, False, alias, apps=before.apps, plan=plan)
-    after = executor.migrate(targets, plan=plan, state=before.clone(), fake=how.fake, fake_initial=how.fake_initial)
-    emit_post_migrate_signal(0, False, alias, apps=_rendered(after), plan=plan)
-
-
-def _rendered(state: Any) -> Any:
-    """The apps after the migrations, real models included, as post_migrate's receivers expect them."""
-    state.clear_delayed_apps_cache()
-    found = state.apps
-    with found.bulk_update():
-        keys = [(real.app_label, real.name_lower) for real in found.real_models]
-        for key in keys:
-            found.unregister_model(*key)
-    found.render_multiple([ModelState.from_model(apps.get_model(*key)) for key in keys])
-    return found
 
 
 def _left(alias: str, target: history.Target) -> tuple[str, ...]:

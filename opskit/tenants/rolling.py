@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandError
-from django.db.migrations.loader import MigrationLoader
 
 import opskit
 from opskit import model
 from opskit.rollout import drive, places, plan, run, step
-from opskit.tenants import history, migrating, models, registry, sessions
+from opskit.tenants import code, history, migrating, models, registry, sessions
 
 NAME = "tenants"  # of the environment, in the events
 _USUAL = model.Controls()
@@ -63,7 +62,7 @@ def prepare(options: Options) -> Rollout:
     """
     refuse_master()
     rows = {row.tenant_id: row for row in registry.every()}
-    history.refuse_conflicts(MigrationLoader(None))
+    history.refuse_conflicts(code.current().loader())
     listed = tuple(model.Tenant(row.tenant_id, row.name, row.isolation_type) for row in rows.values())
     chosen = plan.select(listed, options.only, options.exclude)
     survey = model.Survey(None, _states(rows, [rows[tenant.id] for tenant in chosen]))

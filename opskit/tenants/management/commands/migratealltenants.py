@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from opskit import errors
 from opskit.rollout import run as runs
-from opskit.tenants import flags, interrupting, logs, printing, rolling, telling
+from opskit.tenants import code, flags, interrupting, logs, printing, rolling, telling
 
 _INTERRUPTED = 130
 _LEFT = (
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             preview = options["plan"] or options["check"]
             if preview and options["format"] == "jsonl":
                 raise CommandError(_NO_EVENTS, returncode=flags.WRONG)
-            with logs.opened(options["log_file"]) as log:
+            with logs.opened(options["log_file"]) as log, code.shared():
                 rollout = rolling.prepare(asked)
                 if preview:
                     self._preview(rollout, options)

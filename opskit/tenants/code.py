@@ -1,0 +1,146 @@
+"""The code's migrations, read once for every tenant that is looked at or migrated in one process.
+
+Only the graph's shape depends on a tenant, and only where migrations are squashed: on which of the replaced ones it
+has applied. So there is a graph for each such answer (Django 5.2, db/migrations/loader.py, build_graph).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.db import Error
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from opskit.tenants import states
+
+Node = tuple[str, str]  # (app label, migration name)
+
+_current: ContextVar[Code | None] = ContextVar("opskit_tenants_code", default=None)
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[Code]:
+    """All tenants inside the block share what is loaded and built; at its end that goes."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    token = _current.set(Code())
+    try:
+        yield current()
+    finally:
+        _current.reset(token)
+
+
+def current() -> Code:
+    """What the block shares, or outside of one, what nobody else will see."""
+    return _current.get() or Code()
+
+
+class Code:
+    """The migrations of the installed apps, the graphs they make, and the states built on the way."""
+
+    def __init__(self) -> None:
+        disk = MigrationLoader(None, load=False)
+        disk.load_disk()
+        self.disk_migrations: dict[Node, Any] = disk.disk_migrations
+        self.unmigrated_apps: set[str] = disk.unmigrated_apps
+        self.migrated_apps: set[str] = disk.migrated_apps
+        self.replacing = tuple(migration for migration in self.disk_migrations.values() if migration.replaces)
+        self.graphs: dict[Any, Graph] = {}
+        self.states = states.States(self.unmigrated_apps)
+
+    def loader(self) -> Loader:
+        """A loader that knows no database: the code as an empty one would get it."""
+        return Loader(None, self)
+
+
+@dataclass
+class Graph:
+    """A graph, and what is worked out from it alone. Nothing in it changes."""
+
+    graph: Any
+    replacements: dict[Node, Any]
+    consistent: set[frozenset[Node]] = field(default_factory=set)  # histories that were looked at
+
+    @cached_property
+    def order(self) -> tuple[Node, ...]:
+        """Every migration, in the order in which an empty database would get them."""
+        nodes: dict[Node, None] = {}
+        for leaf in self.graph.leaf_nodes():
+            nodes.update(dict.fromkeys(self.graph.forwards_plan(leaf)))
+        return tuple(nodes)
+
+
+class Loader(MigrationLoader):
+    """Django's loader for one database: what that has applied is asked, in one query; the rest is the code's.
+
+    `recorded` is what the database's own table holds, None where it has no such table.
+    """
+
+    graph: Any
+    replacements: dict[Node, Any]
+
+    def __init__(self, connection: Any, code: Code) -> None:
+        self.code = code
+        self.recorded = None if connection is None else _recorded(connection)
+        super().__init__(connection)
+
+    def load_disk(self) -> None:
+        self.disk_migrations = self.code.disk_migrations
+        self.unmigrated_apps = self.code.unmigrated_apps
+        self.migrated_apps = self.code.migrated_apps
+
+    def build_graph(self) -> None:
+        key = self._shape()
+        if key not in self.code.graphs:
+            super().build_graph()
+            self.code.graphs[key] = Graph(self.graph, self.replacements)
+        self.load_disk()
+        self.known = self.code.graphs[key]
+        self.graph, self.replacements = self.known.graph, self.known.replacements
+        self.applied_migrations = self._applied()
+
+    def check_consistent_history(self, connection: Any) -> None:
+        """As Django's, once for each history."""
+        if self.start not in self.known.consistent:
+            super().check_consistent_history(connection)
+            self.known.consistent.add(self.start)
+
+    @property
+    def start(self) -> frozenset[Node]:
+        """What is recorded of the migrations that the code has."""
+        return frozenset(self.recorded or ()).intersection(self.disk_migrations)
+
+    def _shape(self) -> Any:
+        """What the graph depends on: whether squashed migrations count, and what they replace that is applied."""
+        if not self.replace_migrations:
+            return None
+        recorded = self.recorded or {}
+        return tuple(tuple(node in recorded for node in migration.replaces) for migration in self.code.replacing)
+
+    def _applied(self) -> dict[Node, Any]:
+        applied = dict(self.recorded or {})
+        for key, migration in self.replacements.items() if self.replace_migrations else ():
+            if all(node in applied for node in migration.replaces):
+                applied[key] = migration
+            else:
+                applied.pop(key, None)
+        return applied
+
+
+def _recorded(connection: Any) -> Mapping[Node, Any] | None:
+    """`{(app, name): row}`. The table's existence is asked only where reading it failed: that takes a look at all."""
+    recorder = MigrationRecorder(connection)
+    try:
+        return {(row.app, row.name): row for row in recorder.migration_qs}
+    except Error:
+        if recorder.has_table():
+            raise
+        return None
