@@ -108,6 +108,7 @@ class Controls:
     stop_after_same: int = 0  # failures of one fingerprint in a row; 0: any number
     lock_timeout: float = 0.0  # of a statement, in PostgreSQL; 0: as it is there
     statement_timeout: float = 0.0
+    go_on: bool = False  # with the others, although nobody knows how one ended
 
 
 @dataclass(frozen=True)
@@ -442,6 +443,7 @@ class Plan:
     expected: Mapping[str, float] = field(default_factory=dict)  # {tenant_id: seconds it took the last time}
     gate: str = ""  # a command for /bin/sh, asked before each tenant
     pause_after_canary: bool = False  # wait for a person's word when the canary is home
+    go_on: bool = False  # with the others, although nobody knows how one ended
     code: Mapping[str, str] = field(default_factory=dict)  # {migration: digest of its source}, of those pending
 
 

@@ -78,6 +78,8 @@ class ScriptedFleet:
         self.connected = 0  # how often
         self.closed = False
         self.notice: Callable[[str], None] = lambda _: None
+        self.watch: Callable[[], None] = lambda: None
+        self.ended = 0  # how often it was asked to end the command at work
         self.settings: dict[str, str] = {}  # of PostgreSQL
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
@@ -126,6 +128,13 @@ class ScriptedFleet:
         printed = lines.Lines(patterns, hear)
         _print(printed, reply.out)
         return replace(reply, marks=printed.marks, tail=printed.tail, out="")
+
+    def end(self) -> None:
+        self.ended += 1
+
+    @property
+    def at_work(self) -> str:
+        return self.host
 
     def application_name(self, tenant: str) -> str:
         """What PostgreSQL would show of a tenant's connection; the run is called `run`."""

@@ -113,6 +113,7 @@ def make_plan(
         expected={tenant.id: expected[tenant.id] for tenant in todo if tenant.id in expected},
         gate=how.gate,
         pause_after_canary=how.pause_after_canary,
+        go_on=how.go_on,
         code=_code_of(todo, states, survey),
     )
 

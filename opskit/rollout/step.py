@@ -138,7 +138,7 @@ def _next(plan: model.Plan, progress: Progress) -> Run:
 
 def stopped(plan: model.Plan, progress: Progress) -> str:
     """Why the run must not go on, "" where it may."""
-    if progress.unknown:
+    if progress.unknown and not plan.go_on:
         return f"nobody knows how `{progress.unknown}` ended"
     if progress.halted:
         return progress.halted

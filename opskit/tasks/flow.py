@@ -18,6 +18,7 @@ from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, settle, step, verify
 from opskit.tasks import (
+    attending,
     desk,
     gate,
     hooks,
@@ -66,7 +67,7 @@ def _migrate(
         again = options.resume
         run_id = again.folder.name if again else journal.new_id(Path(reached.root), reached.name, clock.now())
         hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
-        with contextlib.closing(fleet.Fleet(reached, hold, notice=complain)) as hosts:
+        with contextlib.closing(fleet.Fleet(reached, hold, lock_wait=options.lock_wait, notice=complain)) as hosts:
             hosts.open()
             if again:
                 control.clear(again.folder)  # what was said to the part of the run that is over
@@ -100,9 +101,12 @@ def wired(
     environment = asked.environment
     said = desk.Desk(record.folder, interrupted, environment.name, wiring.operator())
     around = hooks.Hooks(environment, record, said, interrupted, clock, told)
-    rollout = Rollout(asked, options, record, interrupted, clock, said, around)
-    said.say = asked.fleet.notice = rollout.notice
-    asked.fleet.settings.update(limits.settings(environment.rollout))
+    hosts = asked.fleet
+    attends = attending.Attending(interrupted, clock, hosts.end)
+    rollout = Rollout(asked, options, record, interrupted, clock, said, around, attends)
+    said.say = hosts.notice = attends.notice = rollout.notice
+    hosts.watch = attends.look
+    hosts.settings.update(limits.settings(environment.rollout))
     return rollout
 
 
@@ -117,11 +121,13 @@ class Rollout:
     clock: wiring.Clock
     desk: desk.Desk
     around: hooks.Hooks
+    attends: attending.Attending
     listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
 
     def go(self) -> int:
         """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
         reason, error = self._through()
+        self.interrupted.at_work = False
         run = self.record.run
         started = any(name in run.at_work or run.outcomes[name].attempt for name in self.record.started)
         if started and not isinstance(error, errors.Interrupted):
@@ -150,9 +156,20 @@ class Rollout:
             return self._steps(), None
         except KeyboardInterrupt:
             self.interrupted.over = True
+            self._detach()
             return step.INTERRUPTED, errors.Interrupted("interrupted")
         except errors.OpskitError as error:
             return " ".join(str(error).split()), error
+
+    def _detach(self) -> None:
+        """Say what was left at work, and where, and the command that picks it up."""
+        if not self.interrupted.at_work:
+            return
+        self.asked.fleet.end()  # where that was asked for, and not said yet
+        again = f"`invoke migrate-all --env={self.asked.environment.name} --resume={self.record.folder.name}`"
+        for tenant in self.record.run.at_work:
+            left = f"left `{named(tenant)}` on {self.asked.fleet.at_work}"
+            self._late_notice(f"{left}: it is being ended, and how is written down there. {again} picks it up")
 
     def _begin(self) -> None:
         hosts = self.asked.fleet
@@ -208,6 +225,7 @@ class Rollout:
         }
 
     def _hear(self, tenant: str, text: str, partial: str) -> None:
+        self.attends.heard()
         self.record.emit(model.Output(tenant, text, partial))
 
     def notice(self, text: str) -> None:
@@ -365,6 +383,8 @@ class Rollout:
         held = self.around.tenant_begins(tenant, attempt)
         if held is not None:
             return held
+        self.attends.begin(tenant.id, self.record.run.plans[-1].expected.get(tenant.id))
+        self.interrupted.at_work = True
         reply = hosts.run(
             replace(command, timeout=self.asked.environment.timeout),
             tenant.id,
@@ -372,7 +392,9 @@ class Rollout:
             functools.partial(self._hear, tenant.id),
         )
         outcome = replace(self._judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt)
-        return self._settled(outcome) if settle.doubtful(reply) else outcome
+        outcome = self._settled(outcome) if settle.doubtful(reply) else outcome
+        self.interrupted.at_work = False
+        return outcome
 
     def _settled(self, outcome: model.Outcome) -> model.Outcome:
         """The outcome of a command that was killed, ended or lost, as soon as the database is done with it."""

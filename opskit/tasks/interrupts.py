@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: once is `finish the tenant at work`, twice is `now`."""
+"""Ctrl-C, SIGTERM and a closed terminal: once is `finish the tenant at work`, twice `end it`, thrice `leave it`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """While it is entered, the first signal raises KeyboardInterrupt, or only asks where `patient` is set."""
+    """While it is entered, a signal raises KeyboardInterrupt.
+
+    Where `patient` is set, the first one only asks for an end. Where a tenant is `at_work`, the second one only asks
+    for an end of that.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._before: dict[int, Any] = {}
         self.asked = False
+        self.ending = False  # what is at work is to be ended
+        self.at_work = False
         self.patient = False
         self.over = False  # there is only writing down left: nothing more may interrupt that
         self.began = False  # a command may have been started
@@ -32,7 +38,11 @@ class Interrupts:
     def _heard(self, _number: int, _frame: FrameType | None) -> None:
         if self.over:
             return
-        if not self.patient or self.asked:
+        if self.patient and not self.asked:
+            self.asked = True
+            self._say("interrupted: finishing what is at work, then stopping. once more ends it.")
+        elif self.at_work and not self.ending:
+            self.ending = True
+            self._say("interrupted again: ending what is at work. once more leaves it to itself.")
+        else:
             raise KeyboardInterrupt
-        self.asked = True
-        self._say("interrupted: finishing what is at work, then stopping. once more leaves at once.")

@@ -16,6 +16,7 @@ _COMMON = {
     "statement-timeout": "how long a statement may run, in PostgreSQL: `10min`, or `none`",
     "timeout": "how long one tenant may take before its processes are ended: `30m`, or `none`",
     "override-requires": "why the environments are not asked that the inventory's `requires` names; it is written down",
+    "lock-wait": "how long to wait for the lock where another run holds it: `10m` (default: not at all)",
     "yes": "answer the confirmation that the inventory asks for",
     "format": FORMAT,
     "log-file": "write the log to this file, too",
@@ -39,6 +40,7 @@ _COMMON = {
         "max-duration": "start no tenant after this long (`2h`), and none that would overrun it",
         "gate": "a command that is asked before each tenant: exit 0 goes on, 1 stops, 2 waits and is asked again",
         "pause-after-canary": "wait for a person (or for --gate) when the canary is home",
+        "go-on": "start the others although nobody knows how one ended, from another host where one was lost",
         "resume": "go on with this run (default: the newest that left tenants behind), with those that are not home",
         "changed-code": "resume although the code's migrations are not those that were planned",
         "all": "run the command for tenants with nothing pending, too",
@@ -65,6 +67,7 @@ def migrate_all(
     max_duration: str | None = None,
     gate: str | None = None,
     pause_after_canary: bool = False,
+    go_on: bool = False,
     resume: Any = None,
     changed_code: bool = False,
     all: bool = False,
@@ -76,6 +79,7 @@ def migrate_all(
     statement_timeout: str | None = None,
     timeout: str | None = None,
     override_requires: str | None = None,
+    lock_wait: str | None = None,
     yes: bool = False,
     format: str = "table",
     log_file: str | None = None,
@@ -99,7 +103,7 @@ def migrate_all(
         everything=all,
         shared=shared,
         override=override_requires or "",
-        **_common(yes, format, log_file, v),
+        **_common(lock_wait, yes, format, log_file, v),
     )
     if fail_fast and max_failures is not None:
         raise errors.UsageError("--fail-fast and --max-failures contradict each other")
@@ -115,6 +119,7 @@ def migrate_all(
         max_duration=max_duration,
         gate=gate,
         pause_after_canary=pause_after_canary,
+        go_on=go_on,
     )
     how |= timeouts.changes(lock_timeout, statement_timeout)
     limits = _limits(timeout)
@@ -156,6 +161,7 @@ def migrate_tenant(
     statement_timeout: str | None = None,
     timeout: str | None = None,
     override_requires: str | None = None,
+    lock_wait: str | None = None,
     yes: bool = False,
     format: str = "table",
     log_file: str | None = None,
@@ -177,7 +183,7 @@ def migrate_tenant(
         app_label=app_label or "",
         migration_name=migration_name or "",
         override=override_requires or "",
-        **_common(yes, format, log_file, v),
+        **_common(lock_wait, yes, format, log_file, v),
     )
     limits = _limits(timeout)
     how = {"canary": model.Canary(), **timeouts.changes(lock_timeout, statement_timeout)}  # it is one tenant
@@ -208,10 +214,11 @@ def _of_the_run(resume: Any) -> str | None:
     return resuming.environment_of(root(), str(resume))
 
 
-def _common(yes: bool, format_: str, log_file: str | None, verbose: bool) -> dict[str, Any]:
+def _common(lock_wait: str | None, yes: bool, format_: str, log_file: str | None, verbose: bool) -> dict[str, Any]:
     if log_file == "":
         raise errors.UsageError("--log-file: expected a file's path, found nothing")
     return {
+        "lock_wait": 0.0 if lock_wait is None else duration("lock-wait", lock_wait),
         "yes": yes,
         "json": one_of("format", format_, ("table", "json")) == "json",
         "log_file": log_file,

@@ -24,6 +24,7 @@ def changes(
     max_duration: str | None,
     gate: str | None,
     pause_after_canary: bool,
+    go_on: bool,
 ) -> dict[str, Any]:
     """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag."""
     if until is not None and max_duration is not None:
@@ -38,6 +39,7 @@ def changes(
         "deadline": _deadline(until, max_duration),
         "gate": _parsed("gate", gate, _gate),
         "pause_after_canary": pause_after_canary or None,
+        "go_on": go_on or None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

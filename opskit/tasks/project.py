@@ -53,6 +53,7 @@ class Options:
     log_file: str | None = None
     verbose: bool = False
     resume: Resumed | None = None
+    lock_wait: float = 0.0  # seconds
     applies: Applied | None = None
     override: str = ""  # why the environments that must come first are not asked
     out: str | None = None  # the file that the plan is to be written to

@@ -66,12 +66,14 @@ class Fleet:
         environment: model.Environment,
         hold: Hold | None = None,
         *,
+        lock_wait: float = 0.0,
         notice: Callable[[str], None] = lambda _: None,
         connector: stream.Connector = connect,
         timing: agent.Timing = agent.USUAL,
     ) -> None:
         self._environment = environment
         self._hold = hold
+        self._lock_wait = lock_wait  # seconds to wait for a lock that another run holds
         self.notice = notice  # hears what the operator should know
         self.settings: dict[str, str] = {}  # of PostgreSQL, for the commands of tenants: {name: value}
         self._connector = connector
@@ -80,6 +82,7 @@ class Fleet:
         self._agent: agent.Agent | None = None
         self._before: agent.Agent | None = None  # the one before it, where that was lost
         self._at: model.Host | None = None  # where it is
+        self._away: set[str] = set()  # hosts that stayed away with a command at work: others are tried first
         self._ending = False  # the command at work is to be ended
         self._run = hold.run if hold else ""
         self.host = ""
@@ -99,24 +102,31 @@ class Fleet:
         Raises ConnectError when none does, and RemoteError, HostKeyError or LockHeld of the first that does.
         """
         refused: dict[str, str] = {}  # {why: what to type next}
-        for host in self._environment.hosts:
+        hosts = sorted(self._environment.hosts, key=lambda host: host.name in self._away)
+        for host in hosts:
             try:
                 self._start(host)
                 return self.ready
             except errors.ConnectError as error:
                 refused[str(error)] = error.hint
-                if host is not self._environment.hosts[-1]:
+                if host is not hosts[-1]:
                     self.notice(f"{host.name} does not serve: {error}")
         raise errors.ConnectError("; ".join(refused), hint=next(filter(None, refused.values()), ""))
 
     def _start(self, host: model.Host, *, patient: bool = False) -> None:
-        """Start an agent on a host. Where it is `patient`, our lost agent there may still hold the lock."""
+        """Start an agent on a host. Where it is `patient`, our lost agent there may still hold the lock.
+
+        For a lock that another run holds it is waited as long as was said.
+        """
         self._agent, self._before = None, self._agent or self._before
         started = agent.Agent(self._connector(self._environment, host), self._timing, self._before)
         try:
-            self.ready = started.open(self._opening(patient=patient), self._environment.app.sudo_password)
+            opening = self._opening(patient=patient or self._lock_wait > 0)
+            self.ready = started.open(opening, self._environment.app.sudo_password)
         except errors.LockHeld as error:
-            if not patient or error.run != self._run:
+            if not patient:
+                self._wait_for_lock(started, error)
+            elif error.run != self._run:
                 started.close()
                 raise self._held(error) from None
         except errors.RemoteError as error:
@@ -126,6 +136,24 @@ class Fleet:
         except errors.ConnectError as error:
             raise errors.ConnectError(f"{host.name}: {error}", hint=error.hint) from None
         self._agent, self._at, self.host = started, host, host.name
+
+    def _wait_for_lock(self, started: agent.Agent, error: errors.LockHeld) -> None:
+        """Ask again for the lock until it is ours. Raises LockHeld, with who has it in the end."""
+        until = time.monotonic() + self._lock_wait
+        said = ""
+        while True:
+            if time.monotonic() >= until:
+                started.close()
+                raise self._held(error)
+            if said != str(error):
+                said = str(error)
+                self.notice(f"{self._held(error)}. waiting for it, {durations.show(self._lock_wait)} at most")
+            time.sleep(min(_RETRY, max(0.0, until - time.monotonic())))
+            try:
+                self.ready = started.lock(self._opening())
+                return
+            except errors.LockHeld as still:
+                error = still
 
     def _held(self, error: errors.LockHeld) -> errors.LockHeld:
         return errors.LockHeld(f"another run holds `{self._environment.name}`: {error}", error.hint, error.run)
@@ -231,9 +259,9 @@ class Fleet:
 
     def end(self) -> None:
         """End the command at work, as soon as its host hears it: SIGTERM to its process group, then SIGKILL."""
-        self._ending = True
-        if self._agent is not None:
+        if not self._ending and self._agent is not None:
             self._agent.end()
+        self._ending = True
 
     @property
     def at_work(self) -> str:
@@ -264,6 +292,7 @@ class Fleet:
             finally:
                 self._agent = self._agent or lost
             if time.monotonic() + pause > until:
+                self._away.add(host.name)
                 return f"{host.name} stayed away for {durations.show(limit)}: {why}"
             self._rest(pause)
         raise AssertionError  # the pauses have no end

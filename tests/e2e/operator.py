@@ -44,6 +44,10 @@ HELD = """\
 while not (here / "go").exists():
     time.sleep(0.01)
 """
+STUBBORN = """\
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
 FRAMEWORK = {
     "name": "custom",
     "list": ["tenants", "--json"],
@@ -196,9 +200,10 @@ class Desk:
         return Result(done.returncode, done.stdout, done.stderr)
 
     @contextlib.contextmanager
-    def running(self, *argv: str, program: str = "invoke", env=None, stdin=subprocess.DEVNULL):
+    def running(self, *argv: str, program: str = "invoke", env=None, stdin=subprocess.DEVNULL, into: str = ""):
         """Type a command and do something else meanwhile: gives a Running, which is ended in the end."""
-        with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
+        said = [self.folder / f"{into}{name}" for name in ("out", "err")]
+        with said[0].open("wb") as out, said[1].open("wb") as err:
             process = subprocess.Popen(
                 [BIN / program, *argv],
                 cwd=self.folder,
@@ -209,7 +214,7 @@ class Desk:
                 start_new_session=True,
             )
         try:
-            yield Running(process, self.folder / "out", self.folder / "err")
+            yield Running(process, *said)
         finally:
             process.kill()
             process.wait()
@@ -245,9 +250,9 @@ class Desk:
         return {name: value for name, value in {**usual, **(more or {})}.items() if value is not None}
 
     @contextlib.contextmanager
-    def held(self, *argv: str, listing: bool = False, **run):
+    def held(self, *argv: str, listing: bool = False, stubborn: bool = False, **run):
         """Type a command, and wait until the first tenant (or the listing) is at work: until `let_go` it stays so."""
-        self.project(listing=HELD + LISTING) if listing else self.project(migrate=HELD + MIGRATE)
+        self.project(listing=HELD + LISTING) if listing else self.project(migrate=STUBBORN * stubborn + HELD + MIGRATE)
         with self.running(*argv, **run) as running:
             until((self.app / "begun").exists, "a beginning of what the project does", running)
             try:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once finishes the tenant at work, twice leaves at once."""
+"""Ctrl-C and SIGTERM: once finishes the tenant at work, twice ends it, three times leaves it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from e2e import operator
 
-ASKED = "interrupted: finishing what is at work, then stopping. once more leaves at once."
+ASKED = "interrupted: finishing what is at work, then stopping. once more ends it."
+ENDING = "interrupted again: ending what is at work. once more leaves it to itself."
 
 
 def statuses(result: operator.Result) -> dict[str, str]:
@@ -47,40 +48,100 @@ def test_over_ssh_it_is_the_same_and_the_summary_tells_how_to_go_on(desk, sshd):
     assert "Traceback" not in result.err
 
 
-def test_the_second_signal_leaves_at_once_and_the_command_goes_on_by_itself(desk):
+def test_the_second_signal_ends_the_command_and_says_what_became_of_it(desk):
     with desk.held("migrate-all", "--format=json") as running:
         running.press_ctrl_c()
         running.says(ASKED)
         running.press_ctrl_c()
+        running.says(ENDING)
         result = running.end()
-        meanwhile = desk.run("migrate-all")
-        desk.let_go()
-        operator.until(lambda: desk.migrated == ["acme"], "an end of acme's command")
 
+    assert (result.code, desk.migrated) == (130, [])
+    assert statuses(result) == {"acme": "failed", "globex": "skipped", "initech": "skipped"}
+    (acme,) = [each for each in json.loads(result.out)["outcomes"] if each["tenant_id"] == "acme"]
+    assert acme["error"].startswith("interrupted after ")
+    assert acme["error"].endswith(": its processes were ended")
+    assert desk.journal()[-1]["reason"] == "interrupted"
+    assert [each for each in (desk.folder / "state").iterdir() if each.suffix != ".lock"] == []
+
+
+def test_a_command_that_hears_no_sigterm_is_killed_after_a_grace(desk):
+    with desk.held("migrate-all", "--format=json", stubborn=True) as running:
+        running.press_ctrl_c()
+        running.says(ASKED)
+        running.process.send_signal(signal.SIGTERM)
+        result = running.end()
+
+    assert (result.code, desk.migrated, statuses(result)["acme"]) == (130, [], "failed")
+
+
+def leave(desk, running) -> operator.Result:
+    """Press Ctrl-C three times."""
+    running.press_ctrl_c()
+    running.says(ASKED)
+    running.press_ctrl_c()
+    running.says(ENDING)
+    running.press_ctrl_c()
+    return running.end()
+
+
+def test_the_third_signal_leaves_the_command_and_says_where_it_is_and_how_to_pick_it_up(desk):
+    with desk.held("migrate-all", "--format=json", stubborn=True) as running:
+        result = leave(desk, running)
+        (record,) = (desk.folder / "state").glob("*.json")
+        child = json.loads(record.read_text())["pid"]
+        meanwhile = desk.run("migrate-all")
+
+    again = f"`invoke migrate-all --env=prod --resume={desk.runs[0].name}`"
     assert result.code == 130
     assert statuses(result) == {"globex": "skipped", "initech": "skipped", "acme": "unknown"}
+    said = f"left `acme` on local (process {child}): it is being ended, and how is written down there. "
+    said += f"{again} picks it up"
+    assert said in result.err
     assert "Traceback" not in result.err
     assert (meanwhile.code, meanwhile.out, desk.asked) == (4, "", ["acme"])
     assert desk.runs[0].name in meanwhile.message
 
 
 def test_the_run_after_that_hears_how_the_command_ended(desk):
-    with desk.held("migrate-all") as running:
-        running.press_ctrl_c()
-        running.says(ASKED)
-        running.press_ctrl_c()
-        running.end()
+    with desk.held("migrate-all", stubborn=True) as running:
+        leave(desk, running)
         (left,) = desk.runs
-    records = desk.folder / "state"
-    operator.until(lambda: any('"ended"' in each.read_text() for each in records.glob("*.json")), "a record of it")
+        records = desk.folder / "state"
+        operator.until(lambda: any('"ended"' in each.read_text() for each in records.glob("*.json")), "a record of it")
 
     operator.until(lambda: _lock_is_free(records), "an end of the agent")
     result = desk.run("migrate-all")
 
     assert result.code == 0
-    notice = f"WARNING run {left.name} was cut off while it migrated `acme`: that command ended with exit 0"
+    notice = f"WARNING run {left.name} was cut off while it migrated `acme`: that command ended with exit -9"
     assert notice in result.err
     assert [each for each in records.iterdir() if each.suffix != ".lock"] == []
+
+
+def test_whoever_waits_for_the_lock_is_told_whose_it_is_and_goes_on_when_it_is_free(desk):
+    with desk.held("migrate-all") as running:
+        waiting = desk.running("migrate-all", "--lock-wait=1m", into="waiting")
+        with waiting as second:
+            second.says(" at most")
+            desk.let_go()
+            first, result = running.end(), second.end()
+
+    assert (first.code, result.code) == (0, 0)
+    assert "another run holds `prod`: started " in result.err
+    assert f", run {desk.runs[0].name}. waiting for it, 1m00s at most" in result.err
+
+
+def test_ctrl_c_ends_the_waiting_for_a_lock(desk):
+    with desk.held("migrate-all") as running:
+        with desk.running("migrate-all", "--lock-wait=1m", into="waiting") as second:
+            second.says(" at most")
+            second.press_ctrl_c()
+            result = second.end()
+        desk.let_go()
+        assert running.end().code == 0
+
+    assert (result.code, result.message.splitlines()[-1]) == (130, "interrupted. nothing was migrated.")
 
 
 def test_what_a_cut_off_command_printed_is_kept_by_the_next_run_and_apart_from_the_other_tenants(desk):

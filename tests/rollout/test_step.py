@@ -111,6 +111,13 @@ def test_an_unknown_outcome_stops_the_run_and_names_the_tenant():
     assert expected == steps(plan(batch(A, B, C)), MIGRATED, UNKNOWN)
 
 
+def test_an_unknown_outcome_stops_nothing_where_that_was_said_unless_it_is_a_canary():
+    going_on = replace(plan(batch(A, B)), go_on=True)
+    assert [step.Run(A), step.Run(B), step.Stop("done")] == steps(going_on, UNKNOWN, MIGRATED)
+    canary = replace(plan(batch(A, max_failures=0), batch(B)), canaries=1, go_on=True)
+    assert [step.Run(A), step.Stop("1 failed, 0 allowed")] == steps(canary, UNKNOWN)
+
+
 def test_an_unknown_last_tenant_is_no_happy_end():
     assert [step.Run(A), step.Stop("nobody knows how `a` ended")] == steps(plan(batch(A)), UNKNOWN)
 

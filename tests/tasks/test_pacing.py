@@ -15,7 +15,7 @@ from opskit.tasks import pacing
 
 NONE = dict.fromkeys(
     ["stagger", "canary", "max_failures", "stop_after_same", "retries", "order", "until", "max_duration", "gate"], None
-) | {"pause_after_canary": False}
+) | {"pause_after_canary": False, "go_on": False}
 PAUSING = model.Controls(canary=model.Canary(1), pause_after_canary=True)
 
 
@@ -39,7 +39,11 @@ def test_each_flag_changes_its_own_control():
         "order": "name",
         "gate": "a b",
     }
-    assert changes(stagger="0", pause_after_canary=True) == {"stagger": 0.0, "pause_after_canary": True}
+    assert changes(stagger="0", pause_after_canary=True, go_on=True) == {
+        "stagger": 0.0,
+        "pause_after_canary": True,
+        "go_on": True,
+    }
 
 
 def test_a_canary_may_stand_in_a_file_where_digits_are_a_tenant(tmp_path):

@@ -32,6 +32,9 @@ def hosts(environment):
         yield opened
 
 
+OTHER = fleet.Hold("20261122T150000-test", "ann@ops2", "2026-11-22T15:00:00+00:00")
+
+
 def state(environment) -> list[str]:
     return sorted(path.name for path in Path(environment.app.state_dir).iterdir())
 
@@ -163,6 +166,74 @@ def test_the_second_run_is_refused_and_told_who_holds_the_lock(environment, host
         "another run holds `test`: started 2026-11-22 14:02 UTC by deploy@ops1, run 20261122T140200-test"
     )
     assert caught.value.hint == "watch it with `invoke runs`."
+
+
+def test_whoever_waits_for_the_lock_is_told_who_has_it_and_gets_it(environment, hosts):
+    said = []
+    waiting = fleet.Fleet(environment, OTHER, lock_wait=60.0, notice=said.append, timing=places.FAST)
+    with contextlib.closing(waiting) as other:
+        opened = threading.Thread(target=other.open)
+        opened.start()
+        eventually(lambda: said)
+        hosts.close()
+        opened.join(60)
+        assert run(other, "show", "mine").tail == '["mine"]\n'
+    assert said == [
+        "another run holds `test`: started 2026-11-22 14:02 UTC by deploy@ops1, run 20261122T140200-test. "
+        "waiting for it, 1m00s at most"
+    ]
+
+
+def test_whoever_waits_for_the_lock_in_vain_is_refused_after_that_time(environment, hosts):
+    waiting = fleet.Fleet(environment, OTHER, lock_wait=0.5, timing=places.FAST)
+    with pytest.raises(errors.LockHeld, match="run 20261122T140200-test"):
+        waiting.open()
+    assert run(hosts, "show", "still").tail == '["still"]\n'
+
+
+def test_the_lock_is_waited_for_while_an_orphan_lives(environment, tmp_path):
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=places.FAST)
+    hosts.open()
+    said = []
+    waiting = fleet.Fleet(environment, OTHER, lock_wait=60.0, notice=said.append, timing=places.FAST)
+    with contextlib.closing(waiting) as other:
+        with at_work(hosts, tmp_path) as replies:
+            os.kill(agent_of(environment), signal.SIGKILL)
+            eventually(lambda: replies)
+            opened = threading.Thread(target=other.open)
+            opened.start()
+            eventually(lambda: said)
+            assert not (tmp_path / "w").exists()
+        opened.join(60)
+        assert run(other, "show", "mine").tail == '["mine"]\n'
+    assert "was killed, and its command for `acme` still runs there (process " in said[0]
+
+
+# ---------------------------------------------------------------- what must not confuse the lock
+
+
+def test_a_record_of_another_machine_or_before_a_reboot_holds_nothing(environment, tmp_path):
+    """A copied state folder: the number is another process's by now."""
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        state = hosts._agent_state = next((tmp_path / "state").glob("*.lock"))
+    stale = {"run": "earlier", "label": "acme", "started": 1.0, "pid": os.getpid(), "born": "1", "outputs": []}
+    (tmp_path / "state" / f"{state.stem}.earlier.000001.json").write_text(json.dumps(stale))
+    eventually(lambda: opens(environment))
+
+
+@pytest.mark.parametrize("started", [0.0, 4e9, -1e12])
+def test_no_clock_confuses_the_lock_or_what_is_followed(environment, tmp_path, started):
+    """A record from before the clock was set, or from the future."""
+
+    def between(hosts) -> None:
+        (record,) = (tmp_path / "state").glob("*.json")
+        record.write_text(json.dumps({**json.loads(record.read_text()), "started": started}))
+        with lost_and_found(hosts):
+            os.kill(agent_of(environment), signal.SIGKILL)
+
+    _, reply = notices(environment, tmp_path, between)
+    assert (reply.over, reply.tail) == (True, "mark begun\nmark finished\n")
 
 
 def test_the_lock_is_free_as_soon_as_the_run_is_over(environment, hosts):
