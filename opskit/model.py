@@ -197,6 +197,7 @@ class Survey:
     `shared` is the shared database's pending, None where nobody can say; `tenants` is {tenant_id: TenantState};
     `busy` those of the application names asked for that have a connection at work; `code` is
     {migration: digest of its source} for every migration of the code, empty where nobody can say;
+    `replaces` is {squashed migration: those that it replaces};
     `listed` are the tenants, in the project's order, of a framework that has no command to list them.
     """
 
@@ -205,6 +206,7 @@ class Survey:
     busy: frozenset[str] = frozenset()
     code: Mapping[str, str] = field(default_factory=dict)
     listed: tuple[Tenant, ...] = ()
+    replaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,13 @@ def read(reply: model.Reply) -> model.Survey:
     code = content.get("code")
     digests = {str(name): str(digest) for name, digest in code.items()} if isinstance(code, dict) else {}
     states = dict(map(_state, content["tenants"]))
-    return model.Survey(pending, states, frozenset(busy), digests, _listed(content["tenants"]))
+    replaces = _replaces(content.get("replaces"))
+    return model.Survey(pending, states, frozenset(busy), digests, _listed(content["tenants"]), replaces)
+
+
+def _replaces(value: Any) -> dict[str, tuple[str, ...]]:
+    told = value if isinstance(value, dict) else {}
+    return {str(squash): listing.strings(replaced, f"replaces.{squash}") for squash, replaced in told.items()}
 
 
 def _listed(rows: list[Any]) -> tuple[model.Tenant, ...]:

@@ -16,6 +16,7 @@ This text runs on the host, by itself, with the project's folder as working dire
      "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL,
              after waiting so many seconds for them to go; the histories are read after that,
      "code": {"app.name": digest of the migration's source, "" where there is none to read},
+     "replaces": {"app.squash": ["app.name", ...]},
      "django": "5.2", "python": "3.11"}
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
@@ -142,7 +143,7 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     at_work = busy(master(), params)  # first: what is not at work by now commits nothing after we have read
     shared = pending_on_master(master(), pending)
     answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": [], "code": pending.digests()}
-    answer.update(at_work)
+    answer.update(at_work, replaces=pending.replaces())
     try:
         answer["tenants"] = list(tenants_of(pending, params))
     except Exception as error:
@@ -197,6 +198,10 @@ class Pending:
     def digests(self) -> Dict[str, str]:
         """{app.name: digest of its source} of the code's migrations; "" where there is no source to read."""
         return {dotted(key): digest(migration.__module__) for key, migration in sorted(self.disk.items())}
+
+    def replaces(self) -> Dict[str, List[str]]:
+        squashes = {key: each.replaces for key, each in sorted(self.disk.items()) if each.replaces}
+        return {dotted(key): [dotted(tuple(each)) for each in replaced] for key, replaced in squashes.items()}
 
     def migrations_of_the_code(self) -> Set[Migration]:
         """Every migration that can change a plan: rows of apps that are gone don't."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from opskit.tasks import check, demo, history, init, inventories, migrate, steering, tenants
+from opskit.tasks import check, demo, history, init, inventories, migrate, migrations, steering, tenants
 
 __all__ = ["namespace"]
 
 namespace = Collection(
     tenants.show_tenants,
+    migrations.show_migrations,
     migrate.migrate_all,
     migrate.migrate_tenant,
     check.check,

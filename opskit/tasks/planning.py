@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import TypeVar
 
 from opskit import durations, errors, frameworks, model
 from opskit.reporters.text import named, plural, printable, some, typed
-from opskit.rollout import eta, plan
+from opskit.rollout import alike, eta, plan
 from opskit.tasks import project, requiring, resuming, reviewing, wiring
 from opskit.tasks.task import answer, answer_data, complain
 from opskit.transport import fleet
 
+Said = TypeVar("Said")
 _FEW = 50  # rows: where there would be more, tenants that have the same to do share one
 
 
@@ -92,8 +94,8 @@ def _plan_table(
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
     ids = [tenant.id for batch in made.batches for tenant in batch.tenants]
-    rows = _rows((name, _pending(made.pending.get(name))) for name in ids)
-    rows += _rows((name, f"refused: {printable(why)}") for name, why in made.refused.items())
+    rows = _rows([(name, made.pending.get(name)) for name in ids], _pending, _spanned)
+    rows += _rows(list(made.refused.items()), _refused, _refused)
     parts = [tabulate(rows, headers=("tenant", "pending"), tablefmt="simple", disable_numparse=True)] if rows else []
     if shared:
         first = "is migrated first" if options.shared else "must be migrated first: --shared does"
@@ -114,15 +116,17 @@ def _plan_table(
     return "\n".join(parts)
 
 
-def _rows(told: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(tenant, what is to be done): a row each, and where these are many, one for all that are told the same."""
-    rows = list(told)
-    if len(rows) <= _FEW:
-        return [(named(name), what) for name, what in rows]
-    alike: dict[str, list[str]] = {}
-    for name, what in rows:
-        alike.setdefault(what, []).append(name)
-    return [(some(names), what) for what, names in alike.items()]
+def _rows(
+    told: list[tuple[str, Said]], alone: Callable[[Said], str], grouped: Callable[[Said], str]
+) -> list[tuple[str, str]]:
+    """(tenant, what is to be done): a row each, and where these are many, one for all that have the same to do.
+
+    Small groups stand before large ones, as `show-migrations` has them.
+    """
+    if len(told) <= _FEW:
+        return [(named(name), alone(said)) for name, said in told]
+    groups = sorted(alike.together(told), key=lambda each: len(each[1]))
+    return [(f"{plural(len(names), 'tenant')}: {some(names)}", grouped(said)) for said, names in groups]
 
 
 def _next(environment: model.Environment, options: project.Options, shared: bool) -> str:
@@ -138,6 +142,14 @@ def _next(environment: model.Environment, options: project.Options, shared: bool
     if shared and not options.shared:
         words.append("--shared")
     return f"invoke {' '.join(map(typed, words))}"
+
+
+def _spanned(pending: tuple[str, ...] | None) -> str:
+    return "nobody can say" if pending is None else printable(alike.span(pending))
+
+
+def _refused(why: str) -> str:
+    return f"refused: {printable(why)}"
 
 
 def _pending(pending: tuple[str, ...] | None) -> str:
