@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import psycopg
 import pytest
+import servers
 
 
 def test_postgres_answers_over_tcp(postgres):
@@ -41,6 +43,13 @@ def test_another_sshd_has_a_host_key_of_its_own_and_ends_alone(sshd):
     other.stop()
     assert other.ssh("true").returncode == 255
     assert sshd.ssh("true").returncode == 0
+
+
+def test_mariadb_answers_over_tcp_and_ends_with_its_folder():
+    with servers.mariadb() as server:
+        assert server.execute("SELECT 1 + %s", 1) == [(2,)]
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((server.host, server.port))
 
 
 @pytest.mark.parametrize(

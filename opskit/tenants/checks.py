@@ -60,12 +60,12 @@ def _router() -> Iterator[checks.CheckMessage]:
 def _named_apps() -> Iterator[checks.CheckMessage]:
     said = getattr(settings, "OPSKIT_TENANTS", {})
     known = {name for config in apps.get_app_configs() for name in (config.label, config.name)}
-    unknown = [key for key in said if key not in _KEYS]
+    unknown = [key for key in said if key not in (*_KEYS, "EXTENSION_SCHEMAS")]
     unknown += [f"{key}: {name}" for key in _KEYS for name in said.get(key) or () if name not in known]
     if unknown:
         yield checks.Error(
             f"OPSKIT_TENANTS says what means nothing: {', '.join(f'`{each}`' for each in unknown)}.",
-            hint=f"its keys are {' and '.join(_KEYS)}: lists of apps that are in INSTALLED_APPS.",
+            hint=f"its keys are {' and '.join(_KEYS)}, lists of installed apps, and EXTENSION_SCHEMAS.",
             id=f"{_LABEL}.E002",
         )
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
+
+from django.conf import settings
 
 from opskit.tenants import naming, urls
 from opskit.tenants.errors import TenantDatabaseError
 
 # In a connection's settings, beside Django's own keys:
 SCHEMA = "OPSKIT_SCHEMA"  # where it must be
+PATH = "OPSKIT_PATH"  # its search_path
 FIRST = "OPSKIT_FIRST"  # a statement to begin with
+
+
+_SECOND = """
+SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = 'django_migrations' AND n.nspname = ANY (current_schemas(false)) AND n.nspname <> current_schema()
+"""
+
+
+def extension_schemas() -> tuple[str, ...]:
+    """The schemas that come after a tenant's on its search_path: for types and functions, never for tables."""
+    return tuple(getattr(settings, "OPSKIT_TENANTS", {}).get("EXTENSION_SCHEMAS", ()))
 
 
 @dataclass(frozen=True)
@@ -26,35 +41,36 @@ class Limits:
 UNLIMITED = Limits()
 
 
-def apply(settings: dict[str, Any], schema: str, limits: Limits) -> None:
+def apply(database: dict[str, Any], schema: str, limits: Limits) -> None:
     """Write schema and limits into a database's settings, in place. Raises TenantDatabaseError."""
-    vendor = urls.vendor(settings["ENGINE"])
+    vendor = urls.vendor(database["ENGINE"])
     if schema and vendor != "postgresql":
         raise TenantDatabaseError(f"schema `{schema}`: a schema per tenant needs PostgreSQL, and this is {vendor}")
     if vendor == "postgresql":
-        _postgresql(settings, schema, limits)
+        _postgresql(database, schema, limits)
     elif limits != UNLIMITED:
-        _others(settings, vendor, limits)
+        _others(database, vendor, limits)
 
 
-def _postgresql(settings: dict[str, Any], schema: str, limits: Limits) -> None:
+def _postgresql(database: dict[str, Any], schema: str, limits: Limits) -> None:
     wanted = []
     if schema:
         naming.refuse_schema(schema)
-        settings[SCHEMA] = schema
-        wanted.append(f"search_path={_quoted(schema)}")
+        database[SCHEMA] = schema
+        database[PATH] = ", ".join(map(_quoted, (schema, *extension_schemas())))
+        wanted.append(f"search_path={database[PATH]}")
     if limits.lock is not None:
         wanted.append(f"lock_timeout={_milliseconds(limits.lock)}")
     if limits.statement is not None:
         wanted.append(f"statement_timeout={_milliseconds(limits.statement)}")
-    own = settings["OPTIONS"].get("options", "")
+    own = database["OPTIONS"].get("options", "")
     if wanted or own:
-        settings["OPTIONS"]["options"] = _merged(own, wanted)
+        database["OPTIONS"]["options"] = _merged(own, wanted)
 
 
 def _merged(own: str, wanted: list[str]) -> str:
     """Start-up options, of which the last one counts. Beside others libpq (18) leaves PGOPTIONS out: here it is not."""
-    ours = (each.replace("\\", "\\\\").replace(" ", "\\ ") for each in wanted)
+    ours = (re.sub(r"([\\\s])", r"\\\1", each) for each in wanted)
     return " ".join(part for part in (os.environ.get("PGOPTIONS", ""), own, *(f"-c {each}" for each in ours)) if part)
 
 
@@ -67,13 +83,13 @@ def _milliseconds(seconds: float) -> int:
     return max(1, math.ceil(seconds * 1000))
 
 
-def _others(settings: dict[str, Any], vendor: str, limits: Limits) -> None:
+def _others(database: dict[str, Any], vendor: str, limits: Limits) -> None:
     if vendor == "mysql":
-        settings[FIRST] = _mysql(limits)
+        database[FIRST] = _mysql(limits)
         return
     if vendor != "sqlite" or limits.statement is not None:
         raise TenantDatabaseError(f"a time limit for a statement is not known for {vendor}")
-    settings["OPTIONS"]["timeout"] = limits.lock
+    database["OPTIONS"]["timeout"] = limits.lock
 
 
 def _mysql(limits: Limits) -> str:
@@ -99,6 +115,11 @@ def begin(connection: Any, **_: Any) -> None:
     if schema is not None and (found := _ask(connection, "SELECT current_schema()")) != schema:
         connection.close()
         raise TenantDatabaseError(_elsewhere(schema, found))
+    if schema is not None and extension_schemas() and (other := _ask(connection, _SECOND)):
+        connection.close()
+        raise TenantDatabaseError(
+            f"schema `{other}` holds a django_migrations: as one of EXTENSION_SCHEMAS it could pass for `{schema}`'s"
+        )
 
 
 def _ask(connection: Any, statement: str) -> Any:
@@ -121,4 +142,4 @@ def go_home(connection: Any) -> None:
     """Bring a connection back to its tenant's schema: a migration may have left it with SET search_path."""
     schema = connection.settings_dict.get(SCHEMA)
     if schema is not None:
-        _ask(connection, f"SET search_path TO {_quoted(schema)}")
+        _ask(connection, f"SET search_path TO {connection.settings_dict[PATH]}")

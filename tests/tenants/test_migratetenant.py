@@ -299,3 +299,12 @@ def fail(apps, schema_editor):
     print('here', file=sys.stderr, flush=True)
     sys.stdin.readline()
 """
+
+
+def test_the_lock_of_a_command_that_was_killed_is_free(project):
+    project.add_migration(FAILING, WAIT)
+    with project.waiting("migratetenant", "--tenant-id=acme") as killed:
+        killed.kill()
+        killed.wait()
+    project.manage("migratetenant", "--tenant-id=acme")
+    assert [] == project.status()["acme"]["pending"]

@@ -74,3 +74,13 @@ def test_a_lock_and_a_statement_have_their_time_limits(shop, mariadb):
     flags = ("--tenant-id=acme", "--lock-timeout=3s", "--statement-timeout=1.5s")
     said = shop.manage("migratetenant", *flags, expect=1)
     assert "max_statement_time exceeded" in said.err
+
+
+def test_the_lock_of_a_command_that_was_killed_is_free(shop):
+    shop.manage("createtenant", "--tenant-id=acme", "--name=N", "--no-migrate")
+    shop.add_migration("migrations.RunPython(wait)", WAIT)
+    with shop.waiting("migratetenant", "--tenant-id=acme") as killed:
+        killed.kill()
+        killed.wait()
+    shop.manage("migratetenant", "--tenant-id=acme")
+    assert [] == shop.status()["acme"]["pending"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 import servers
 
+ODD = 'Globex\tCorp\'s \\ "own"'
 ALL = 4  # migrations of the tenants' apps
 PSYCOPG2 = "import sys\nsys.modules['psycopg'] = None  # as where only psycopg2 is installed\n"
 
@@ -58,10 +59,10 @@ def driven(shop, request):
 
 def test_a_schema_is_made_listed_migrated_and_keeps_a_history_of_its_own(driven):
     driven.create("acme")
-    driven.create("globex", '--schema=Globex Corp\'s "own"')
+    driven.create("globex", f"--schema={ODD}")
     driven.manage("migratetenant", "--tenant-id=acme")
     driven.manage("migratetenant", "--tenant-id=globex", "users")
-    assert (ALL, 2) == (driven.count("public_acme"), driven.count('Globex Corp\'s ""own""'))
+    assert (ALL, 2) == (driven.count("public_acme"), driven.count(ODD.replace('"', '""')))
     status = driven.project.status()
     assert ("schema", ALL, []) == (
         status["acme"]["isolation_type"],
@@ -72,7 +73,7 @@ def test_a_schema_is_made_listed_migrated_and_keeps_a_history_of_its_own(driven)
     tables = driven.sql(
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_name = 'users_user'"
     )
-    assert {"public_acme", 'Globex Corp\'s "own"'} == {schema for schema, _ in tables}
+    assert {"public_acme", ODD} == {schema for schema, _ in tables}
 
 
 def test_databases_and_schemas_live_side_by_side(shop):
@@ -175,6 +176,26 @@ def test_options_of_the_project_and_of_the_environment_reach_the_schema_too(shop
     assert ["7s", "5s", "public_acme"] == said.err.splitlines()
 
 
+def test_what_an_extension_gives_is_seen_from_every_schema(shop):
+    shop.sql("CREATE SCHEMA extensions")
+    shop.sql("CREATE DOMAIN extensions.email AS text")
+    shop.settings("OPSKIT_TENANTS = {'EXTENSION_SCHEMAS': ['extensions']}")
+    moved = "migrations.RunSQL('SET search_path TO extensions'), migrations.RunSQL('RESET search_path')"
+    shop.project.add_migration(f"migrations.RunSQL('ALTER TABLE users_user ADD COLUMN other email'), {moved}")
+    shop.create("acme")
+    shop.manage("migratetenant", "--tenant-id=acme")
+    assert ALL + 1 == shop.count("public_acme")
+    assert [] == shop.sql("SELECT 1 FROM pg_tables WHERE schemaname = 'extensions'")
+
+
+def test_a_schema_with_a_history_of_its_own_is_none_for_extensions(shop):
+    shop.settings("OPSKIT_TENANTS = {'EXTENSION_SCHEMAS': ['public']}")
+    shop.create("acme")
+    said = shop.manage("migratetenant", "--tenant-id=acme", expect=1)
+    assert "schema `public` holds a django_migrations: as one of EXTENSION_SCHEMAS it could pass for" in said.err
+    assert [] == shop.sql("SELECT 1 FROM pg_tables WHERE schemaname = 'public_acme'")
+
+
 @pytest.mark.parametrize("pooled", [False, True], ids=["direct", "through PgBouncer"])
 def test_two_at_once_migrate_once_and_the_second_says_who_is_at_work(shop, pooled):
     """PgBouncer gives each transaction another connection: a lock of the session would stay behind in its pool."""
@@ -230,3 +251,13 @@ def test_a_schema_may_live_in_another_database_than_the_masters(shop):
     shop.manage("createtenant", "--tenant-id=acme", "--name=N", "--isolation-type=schema", "--alias=eu")
     assert [(ALL,)] == shop.postgres.execute("SELECT count(*) FROM public_acme.django_migrations", database=other)
     assert [] == shop.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'public_acme'")
+
+
+def test_the_lock_of_a_command_that_was_killed_is_free(shop):
+    shop.create("acme")
+    shop.project.add_migration("migrations.RunPython(wait)", WAIT)
+    with shop.project.waiting("migratetenant", "--tenant-id=acme") as killed:
+        killed.kill()
+        killed.wait()
+    shop.manage("migratetenant", "--tenant-id=acme")
+    assert [] == shop.project.status()["acme"]["pending"]
