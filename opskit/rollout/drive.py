@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -40,7 +40,8 @@ class Watch:
 
     `host` names the host that serves. `word` is what the operator wants by now, and `pause` makes that a pause
     until somebody says otherwise. `gate` asks the operator's command about a tenant. `look` asks the databases
-    of tenants and returns the outcomes that stand; none where nobody can be asked.
+    of tenants and returns the outcomes that stand; none where nobody can be asked. `before` are the outcomes that
+    an earlier part of the run left: of who can't be started now, they stand.
     """
 
     host: Callable[[], str] = lambda: ""
@@ -48,6 +49,7 @@ class Watch:
     pause: Callable[[str], None] = lambda _: None
     gate: Callable[[model.Tenant], model.GateAnswered] | None = None
     look: Callable[[tuple[model.Tenant, ...]], Sequence[model.Outcome]] = lambda _: ()
+    before: Mapping[str, model.Outcome] = field(default_factory=dict)
 
 
 UNWATCHED = Watch()
@@ -58,7 +60,7 @@ def drive(plan: model.Plan, run: Runner, emit: Emit, clock: Clock, watch: Watch 
     progress = step.Progress()
     ended: float | None = None
     refused: float | None = None  # when the gate said wait
-    outcomes: dict[str, model.Outcome] = {}
+    outcomes = {name: each for name, each in watch.before.items() if each.attempt}
     while True:
         left = None if plan.deadline is None else (plan.deadline - clock.now()).total_seconds()
         idle, asked = _since(ended, clock), _since(refused, clock)

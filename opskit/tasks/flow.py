@@ -347,6 +347,7 @@ class Rollout:
                 pause=self.desk.pause,
                 gate=functools.partial(self._ask_gate, made.gate),
                 look=self._look,
+                before=self.record.run.outcomes,
             )
             return drive.drive(made, self._run, self._tell, self.clock, watched)
         finally:

@@ -235,6 +235,24 @@ def test_a_retry_that_could_not_be_started_lets_the_attempt_before_it_stand():
     assert [each.outcome for each in told if isinstance(each, model.TenantFinished)][-1] == stands
 
 
+def test_who_failed_in_an_earlier_part_of_the_run_and_can_not_be_started_now_has_failed():
+    clock, told = testing.FakeClock(), []
+    failed = model.Outcome("a", FAILED, error="no such table", attempt=1)
+    watch = drive.Watch(before={"a": failed, "b": model.Outcome("b", SKIPPED, error="not started: no route")})
+
+    for tenant in (A, B):
+        with pytest.raises(errors.ConnectError):
+            drive.drive(
+                plan(tenant), runner(clock, {tenant.id: errors.ConnectError("no route")}), told.append, clock, watch
+            )
+
+    outcomes = [each.outcome for each in told if isinstance(each, model.TenantFinished)]
+    assert [(each.status, each.error) for each in outcomes] == [
+        (FAILED, "no such table; not tried again: no route"),
+        (SKIPPED, "not started: no route"),
+    ]
+
+
 # ---------------------------------------------------------------- the gate, a pause, and the look at the canary
 
 
