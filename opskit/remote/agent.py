@@ -253,9 +253,9 @@ def birth(pid):
 
 
 def alive(record):
-    """Whether the command of a record still runs; its number may belong to another process by now."""
+    """Whether the command of a record still runs; its number may belong to another process by now, or be none."""
     pid = record.get("pid")
-    return bool(pid) and "ended" not in record and birth(pid) == record.get("born")
+    return type(pid) is int and pid > 0 and "ended" not in record and birth(pid) == record.get("born")
 
 
 class State:

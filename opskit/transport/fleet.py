@@ -346,8 +346,9 @@ class Fleet:
         None where what it printed can't be read. `exit` is None where its end is not recorded.
         """
         output = lines.Lines(patterns, hear)
-        for path in record.get("outputs", [])[:1]:
-            request = {"source": _CAT, "args": [path], "timeout": _RECALL, "reads": True}
+        outputs = record.get("outputs")
+        for path in outputs[:1] if isinstance(outputs, list) else []:
+            request = {"source": _CAT, "args": [str(path)], "timeout": _RECALL, "reads": True}
             if self._alive().run(request, output).exit != 0:
                 return None
         code, began, ended = (record.get(name) for name in ("exit", "started", "ended"))

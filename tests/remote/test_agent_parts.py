@@ -1,5 +1,6 @@
 """What the agent is made of, where it needs no process."""
 
+import contextlib
 import json
 import os
 import stat
@@ -327,3 +328,25 @@ def test_the_revision_is_read_from_the_checkouts_files(tmp_path, files, expected
 def test_however_a_stream_is_split_the_same_secrets_go(secrets, pieces):
     longest_first = sorted(set(secrets), key=len, reverse=True)
     assert through(longest_first, b"".join(pieces)) == through(longest_first, *pieces)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(["pid", "born", "ended", "exit", "outputs", "label", "run", "tail", "started", "number"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(FIELDS, JSON | st.just(os.getpid())).map(json.dumps) | st.text(max_size=20))
+def test_whatever_stands_in_a_record_the_lock_is_taken_or_refused(tmp_path_factory, text):
+    folder = tmp_path_factory.mktemp("state")
+    state = agent.State(str(folder), "/srv/acme")
+    path = folder / f"{state.name}.run.000001.json"
+    path.write_text(text)
+
+    with contextlib.suppress(agent.Refused):
+        state.take_lock({})
+        assert [str(path)] == [record["path"] for record in state.records()]
+    os.close(state.held)
