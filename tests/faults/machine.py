@@ -1,0 +1,119 @@
+"""Plays a scenario: a rollout, its faults, `--resume` until all is done, and then the truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faults import kinds, scenario, truth, world
+
+LIMIT = 90.0  # seconds that one command of the operator's may take: more is a hang
+TRIES = 12  # how often --resume is typed
+LOCKED, USAGE = 4, 2  # exit codes
+QUIET = 0.5  # seconds between two tries while somebody else holds the lock
+
+
+@dataclass
+class Played:
+    """What became of a scenario."""
+
+    story: scenario.Scenario
+    misreports: list[str] = field(default_factory=list)
+    struck: list[str] = field(default_factory=list)  # the faults whose moment came
+    codes: list[int | None] = field(default_factory=list)  # exit codes, oldest first
+    seconds: float = 0.0
+    broke: list[str] = field(default_factory=list)  # what the machine itself could not do
+    last: str = ""  # what was said last
+
+
+def play(story: scenario.Scenario, templates: dict[str, world.Template], package: Path | None = None) -> Played:
+    """`package` is the folder of another opskit than the installed one."""
+    began = time.monotonic()
+    played = Played(story)
+    with world.new(
+        templates[story.framework],
+        hosts=story.hosts,
+        home=story.home,
+        orders=story.orders,
+        package=package,
+        ssh={"client": story.client, "reconnect": story.reconnect},
+        rollout={"settle": story.settle},
+    ) as at:
+        if story.held:
+            at.hold()
+        injectors = _roll(story, at)
+        _finish(at)
+        played.struck = [each.done for each in injectors if each.done]
+        played.broke = [f"{each.planned}: {each.broke!r}" for each in injectors if each.broke]
+        played.codes = [sitting.code for sitting in at.sittings]
+        played.last = at.sittings[-1].said[-2000:]
+        seen = truth.look(at, timed="clocks wrong" not in played.struck)
+        played.misreports = truth.misreports(story, at, seen)
+        if story.pauses and played.codes[0] != 0:
+            played.misreports.append(
+                f"a pause that was taken for an end: exit {played.codes[0]}: {at.sittings[0].said}"
+            )
+        if at.sittings[-1].code != 0:
+            played.misreports.append(f"never home: the last of {len(at.sittings)} tries exited {at.sittings[-1].code}")
+    played.seconds = time.monotonic() - began
+    return played
+
+
+def _roll(story: scenario.Scenario, at: world.World) -> list[kinds.Injector]:
+    """The rollout, and then `--resume` for as long as somebody is not home."""
+    injectors: list[kinds.Injector] = []
+    for number in range(TRIES):
+        argv = _next_command(at, story) if number else ("migrate-all", "--env=prod", *story.flags)
+        sitting = at.type(*argv, "--format=json")
+        mine = [kinds.Injector(at, each, sitting) for each in story.faults if each.sitting == number]
+        for each in mine:
+            each.start()
+        _wait(at, sitting)
+        injectors += mine
+        if number == story.held:
+            at.let_go()
+        if number >= story.held:
+            for each in injectors:
+                each.join()
+        for other in at.sittings:
+            _wait(at, other)
+        if sitting.code == 0:
+            break  # all is home: a fault that was to come later has nobody to strike
+        if sitting.code == LOCKED:
+            time.sleep(QUIET)
+    at.let_go()
+    for each in injectors:
+        each.join()
+    return injectors
+
+
+def _next_command(at: world.World, story: scenario.Scenario) -> tuple[str, ...]:
+    """What the messages say to type next: `--resume`, and a new run where nothing can be resumed."""
+    last = at.sittings[-1]
+    nothing = last.code == USAGE and "--resume" in last.argv
+    if nothing or not any((run / "journal.jsonl").exists() for run in at.runs):
+        return ("migrate-all", "--env=prod")
+    return ("migrate-all", "--env=prod", "--resume", "--timeout=5m")  # whatever was too slow for the first one
+
+
+def _wait(at: world.World, sitting: world.Sitting) -> None:
+    """Until it ends; what does not is killed, and has no exit code."""
+    if sitting.code is not None:
+        return
+
+    def ended() -> bool:
+        if not at.gone and at.commands("overlap"):
+            at.let_go()  # what was held for has happened
+        return sitting.process.poll() is not None
+
+    if world.until(ended, LIMIT):
+        sitting.code = sitting.process.returncode
+    else:
+        sitting.process.kill()
+        sitting.process.wait()
+
+
+def _finish(at: world.World) -> None:
+    """Whatever still runs on the hosts comes to its end."""
+    world.until(lambda: not any(host.processes() for host in at.hosts), LIMIT, look=0.3)

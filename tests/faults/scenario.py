@@ -1,0 +1,145 @@
+"""What is to happen in one seed: drawn from a seeded generator, so that a seed is always the same story.
+
+How it ends is not the same each time: processes are as fast as the machine is.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from faults import world
+
+LONG = 1.5  # seconds of a slow tenant's migrations, each
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One fault: its name in faults.KINDS, when it strikes, and how many seconds it lasts."""
+
+    kind: str
+    after: int = 1  # commands that have begun in this sitting; 0 is its start
+    delay: float = 0.0  # seconds after that
+    lasts: float = 1.0
+    sitting: int = 0  # 0 is the first rollout, 1 its first resume
+
+    def __str__(self) -> str:
+        where = f"tenant {self.after}" if self.after else "the start"
+        again = f" of resume {self.sitting}" if self.sitting else ""
+        return f"{self.kind} ({self.delay:.2f} s after {where}{again}, for {self.lasts:.1f} s)"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that is decided before anything is started."""
+
+    seed: int
+    faults: tuple[Planned, ...]
+    framework: str = "omnitenant"
+    client: str = "fabric"
+    hosts: int = 1
+    home: tuple[str, ...] = ()  # tenants with nothing pending
+    flags: tuple[str, ...] = ()  # of the first rollout
+    orders: dict = field(default_factory=dict)  # what the witness is told
+    reconnect: str = "20s"  # as the inventory says it
+    settle: str = "20s"
+    held: int = 0  # the sitting after whose end everything that is held is let go
+
+    @property
+    def pauses(self) -> bool:
+        """Whether nothing happens but that lines are cut, for less than opskit goes on trying, and in mid-run."""
+        middle = len(world.TENANTS) - len(self.home) - 2
+        return (
+            self.reconnect == "20s"
+            and self.hosts == 1
+            and not self.flags
+            and all(each.kind in CUTS and 1 <= each.after <= middle and not each.sitting for each in self.faults)
+        )
+
+    def __str__(self) -> str:
+        faults = ", then ".join(map(str, self.faults))
+        return (
+            f"{self.framework} over {self.client}, {len(world.TENANTS) - len(self.home)} tenants to migrate: {faults}"
+        )
+
+
+KINDS = (
+    "session killed",
+    "sshd stopped",
+    "sshd restarted",
+    "network silent",
+    "network cut",
+    "network away",
+    "opskit killed",
+    "opskit stopped",
+    "Ctrl-C once",
+    "Ctrl-C twice",
+    "Ctrl-C three times",
+    "SIGTERM",
+    "SIGHUP",
+    "agent killed",
+    "agent stopped",
+    "command killed",
+    "agent and command killed",
+    "everything killed",
+    "PostgreSQL restarted",
+    "PostgreSQL crashed",
+    "out of connections",
+    "table locked",
+    "disk full here",
+    "disk full there",
+    "second opskit",
+    "output flood",
+    "host died",
+    "host away",
+    "clocks wrong",
+)
+"""Every kind of fault that is drawn; faults.KINDS does them."""
+
+CUTS = ("session killed", "sshd stopped", "sshd restarted", "network silent", "network cut", "network away")
+"""Those that do nothing but cut the line, or let it go silent, for a while."""
+
+
+def draw(seed: int) -> Scenario:
+    """The scenario of a seed. The first seeds go through the kinds one by one, so that few seeds try each."""
+    dice = random.Random(seed)  # noqa: S311 - the same story each time is what is wanted
+    kinds = [KINDS[seed % len(KINDS)]]
+    kinds += dice.choices(KINDS, k=dice.choices((0, 1, 2), (6, 3, 1))[0])
+    pending = dice.randint(6, len(world.TENANTS))
+    home = tuple(sorted(dice.sample(world.TENANTS, len(world.TENANTS) - pending)))
+    left = [tenant for tenant in world.TENANTS if tenant not in home]
+    struck = dice.randint(0, min(pending, 8))
+    faults = tuple(_planned(kind, dice, struck) for kind in kinds)
+    return Scenario(
+        seed,
+        tuple(sorted(faults, key=lambda each: (each.sitting, each.after, each.delay))),
+        framework=dice.choice(("omnitenant", "opskit")),
+        client=dice.choice(("fabric", "fabric", "openssh")),
+        hosts=2 if any(each.startswith("host ") for each in kinds) or dice.random() < 0.15 else 1,
+        home=home,
+        flags=_flags(dice),
+        orders=_orders(seed, dice, left, kinds, struck),
+        reconnect=dice.choice(("1s", "20s", "20s", "20s")),
+        settle=dice.choice(("1s", "20s")),
+    )
+
+
+def _planned(kind: str, dice: random.Random, struck: int) -> Planned:
+    """The faults of one seed strike near each other: that is where they meet."""
+    after = max(0, struck + dice.choice((0, 0, 0, 1, -1)))
+    delay = dice.uniform(0.0, 2.0) if after == 0 else dice.uniform(0.0, 1.2)
+    lasts = dice.choice((dice.uniform(0.1, 1.5), dice.uniform(1.5, 6.0)))
+    sitting = 1 if dice.random() < 0.15 else 0
+    return Planned(kind, after, delay, lasts, sitting)
+
+
+def _flags(dice: random.Random) -> tuple[str, ...]:
+    choices = ((), (), (), ("--retries=2",), ("--canary=1",), ("--max-failures=3",), ("--timeout=5s",))
+    return dice.choice(choices)
+
+
+def _orders(seed: int, dice: random.Random, left: list[str], kinds: list[str], struck: int) -> dict:
+    near = left[max(0, struck - 2) : struck + 2]
+    slow = {tenant: LONG for tenant in near if dice.random() < 0.25}
+    noisy = [near[0]] if near and "output flood" in kinds else []
+    return {"seed": seed, "slow": slow, "noisy": noisy, "noise": dice.randint(1_000, 60_000)}
