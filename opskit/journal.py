@@ -205,8 +205,8 @@ def create(root: Path, run_id: str, *, sync: bool = True) -> Journal:
         (root / ".opskit").mkdir(mode=0o700, exist_ok=True)
         base.mkdir(mode=0o700, exist_ok=True)
         _prune(base)
-        (base / run_id / "tenants").mkdir(mode=0o700, parents=True)
-        (base / run_id).chmod(0o700)
+        for folder in (base / run_id, base / run_id / "tenants"):
+            folder.mkdir(mode=0o700)
         return Journal(base / run_id, sync=sync)
     except OSError as error:
         raise errors.JournalError(f"{base} can't be written: {error.strerror}") from error

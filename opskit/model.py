@@ -43,6 +43,7 @@ class App:
     manage: str = "manage.py"
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = frozenset()  # the keys of env whose values are never shown
+    filled_in: frozenset[str] = field(default=frozenset(), repr=False)  # what `${…}` stands for in them
     env_file: str | None = None
     run_as: str | None = None
     sudo_password_from: str | None = None  # "ask", or a file on the operator's machine

@@ -1,12 +1,16 @@
 """Removes credentials from text before anybody may see it.
 
 Values that the inventory or an env_file declares are removed on the host (remote/agent.py), which
-knows them. This is the second net: what looks like a credential wherever it comes from.
+knows them. This is the second net: what looks like a credential wherever it comes from, and, on the
+operator's side, the values that this process was told are secrets.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import urllib.parse
+from collections.abc import Iterable
 
 REDACTED = "[REDACTED]"
 
@@ -23,8 +27,33 @@ _PAIR = re.compile(
 _HINTS = ("pass", "secret", "token", "apikey", "api_key")
 
 
+_SHORTEST = 4  # characters of a value that can be looked for: less would be everywhere
+_LINE = 8  # characters of one line of a value that has several
+_PASSWORD = re.compile(r"://[^:/@\s]*:([^@\s]+)@")
+_known: list[str] = []  # the longest first: one may hold another
+
+
+def know(secrets: Iterable[str]) -> None:
+    """From now on `redact` removes these values, too, and the passwords of their URLs, as programs print them.
+
+    For the whole process: whatever fails may have any of them in its message, and may be told anywhere.
+    """
+    values = [value for secret in secrets for value in (secret, *_PASSWORD.findall(secret))]
+    found = {each for value in values for each in _appearances(value) if len(each) >= _SHORTEST}
+    _known[:] = sorted(found.union(_known), key=lambda each: (-len(each), each))
+
+
+def _appearances(secret: str) -> list[str]:
+    """A value as it is, without its percent signs, in a repr or in JSON, and a line of it alone."""
+    plain = urllib.parse.unquote(secret)
+    quoted = [shown[1:-1] for text in (secret, plain) for shown in (repr(text), json.dumps(text))]
+    return [secret, plain, *quoted, *(line for line in secret.splitlines() if len(line) >= _LINE)]
+
+
 def redact(text: str) -> str:
-    """`text` with passwords in URLs, connection strings and settings replaced."""
+    """`text` with passwords in URLs, connection strings and settings replaced, and the values that are known."""
+    for secret in _known:
+        text = text.replace(secret, REDACTED)
     if "://" in text:
         text = _URL.sub(rf"\1{REDACTED}", text)
     if _hinted(text):

@@ -25,7 +25,7 @@ ENVIRON = {"HOME": "/home/op", "DSN_OF_ACME": "https://k3y@sentry/1"}
 EXAMPLES = {
     **ENVIRON,
     "ACME_SENTRY_DSN": "x",
-    "ACME_METRICS_TOKEN": "t0k3n",
+    "ACME_REGION": "eu",
     "ACME_SLACK_WEBHOOK": "https://hooks.example.com/x",
 }
 
@@ -376,7 +376,8 @@ def test_what_was_filled_in_or_is_named_like_a_secret_is_a_secret(tmp_path):
     secret = {"A": "${DSN_OF_ACME}", "DB_PASSWORD": "x", "my_token": "x", "API_KEY": "x", "DATABASE_URL": "x"}
     secret |= {"SENTRY_DSN": "x", "SECRET": "x", "AWS_CREDENTIALS": "x"}
     plain = {"DJANGO_SETTINGS_MODULE": "acme.settings", "B": "$${A}", "C": "$"}
-    assert frozenset(secret) == load(tmp_path, app(env=secret | plain)).app.secrets
+    loaded = load(tmp_path, app(env=secret | plain)).app
+    assert (frozenset(secret), {"https://k3y@sentry/1"}) == (loaded.secrets, loaded.filled_in)
 
 
 def test_the_values_of_env_are_not_in_the_repr(tmp_path):
@@ -556,6 +557,10 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (smallest(hooks={"after": [{"run": "b"}]}), "hooks.after[0]: expected a line for a shell, or a list of a program"),
         (smallest(hooks={"failure": [["", "b"]]}), "hooks.failure[0]: is empty. give the program, and its arguments after it"),
         (smallest(hooks={"tenant_before": [["a", "${NOPE}"]]}), "hooks.tenant_before[0]: `NOPE` is not set in your environment."),
+        (
+            smallest(hooks={"tenant_after": ["a", ["./metrics", "--token=${ACME_TOKEN}"]]}),
+            "hooks.tenant_after[1]: `ACME_TOKEN` would stand on a command line, where `ps` shows it. the hook has it in its",
+        ),
         (smallest(hooks={"timeout": "0"}), "hooks.timeout: expected more than no time at all, found `0`"),
         (smallest(hooks={"befor": ["a"]}), "hooks.befor: unknown key. did you mean `before`?"),
         (smallest(hooks=["a"]), "hooks: expected a mapping, found a list"),

@@ -48,6 +48,36 @@ def test_a_credential_goes(text, expected):
     assert expected == redaction.redact(text)
 
 
+@pytest.fixture
+def known(monkeypatch):
+    """Gives `redaction.know`, and has it forget afterwards."""
+    monkeypatch.setattr(redaction, "_known", [])
+    return redaction.know
+
+
+KNOWN = [
+    ("hunter2!", "x hunter2! y", "x [REDACTED] y"),
+    ("postgres://u:p%40ss@db/x", "login p@ss, p%40ss", "login [REDACTED], [REDACTED]"),
+    ("first line\nsecond line\nz", "a second line b z", "a [REDACTED] b z"),
+    ("first line\nsecond line", repr({"k": "first line\nsecond line"}), "{'k': '[REDACTED]'}"),
+    ('say "hi"', r'{"k": "say \"hi\""}', '{"k": "[REDACTED]"}'),
+    ("abc", "abc stays", "abc stays"),
+    ("", "all stays", "all stays"),
+]
+
+
+@pytest.mark.parametrize(("secret", "text", "expected"), KNOWN, ids=[secret[:10] for secret, _, _ in KNOWN])
+def test_a_value_that_is_known_goes_in_whatever_way_it_is_printed(known, secret, text, expected):
+    known([secret])
+    assert expected == redaction.redact(text)
+
+
+def test_of_two_that_are_known_the_longer_goes_first(known):
+    known(["hunter2"])
+    known(["hunter2hunter3"])
+    assert "[REDACTED] [REDACTED]" == redaction.redact("hunter2hunter3 hunter2")
+
+
 STAYS = [
     "",
     "  Applying auth.0003_alter_user_password... OK",

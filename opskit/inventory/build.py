@@ -11,8 +11,6 @@ from typing import Any
 from opskit import model
 from opskit.inventory import schema, values
 
-_SECRET = re.compile("PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
-
 
 @dataclass(frozen=True)
 class Place:
@@ -81,7 +79,7 @@ def _hook(written: str | tuple[str, ...], place: Place) -> tuple[str, ...]:
 def _secret_names(written: str | tuple[str, ...]) -> set[str]:
     """The variables whose values are secrets: all that opskit fills in, and what a line's names make look like one."""
     if isinstance(written, str):
-        return {name for name in values.variables(written) if _SECRET.search(name)}
+        return {name for name in values.variables(written) if values.SECRET.search(name)}
     return {name for word in written for name in values.variables(word)}
 
 
@@ -104,6 +102,7 @@ def _app(entry: schema.AppEntry, kind: model.HostKind, place: Place) -> model.Ap
         manage=entry.manage,
         env={key: values.fill_in(value, place.environ) for key, value in entry.env.items()},
         secrets=frozenset(key for key, value in entry.env.items() if _is_secret(key, value)),
+        filled_in=frozenset(place.environ[name] for text in entry.env.values() for name in values.filled_in(text)),
         env_file=entry.env_file or None,
         run_as=entry.run_as or None,
         sudo_password_from=_sudo_password_from(entry, place),
@@ -118,7 +117,7 @@ def _sudo_password_from(entry: schema.AppEntry, place: Place) -> str | None:
 
 
 def _is_secret(key: str, value: str) -> bool:
-    return bool(_SECRET.search(key)) or values.is_filled_in(value)
+    return bool(values.SECRET.search(key)) or values.is_filled_in(value)
 
 
 def _ssh(entry: schema.SshEntry, place: Place) -> model.Ssh:

@@ -28,6 +28,9 @@ _STATEMENT = 24 * 86400.0  # PostgreSQL counts milliseconds in 31 bits
 _HOST = re.compile(
     r"(?:(?P<user>.*)@)?(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<address>[^:\[\]]*))(?::(?P<port>[^:]*))?", re.DOTALL
 )
+SECRET = re.compile("PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
+"""What a variable is called whose value is a secret."""
+
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
@@ -348,6 +351,11 @@ def hook(value: object, environ: Mapping[str, str]) -> str | tuple[str, ...]:
     words = [word for word in given if isinstance(word, str)]
     if not words or len(words) < len(given):
         raise ValueError("expected a line for a shell, or a list of a program and its arguments")
+    shown = next((name for word in words for name in filled_in(word) if SECRET.search(name)), "")
+    if shown:
+        raise ValueError(
+            f"`{shown}` would stand on a command line, where `ps` shows it. the hook has it in its environment"
+        )
     program, *_ = [fill_in(word, environ) for word in words]
     if not program.strip():
         raise ValueError("is empty. give the program, and its arguments after it")

@@ -91,11 +91,10 @@ def read_env_file(path):
         raise Refused("env_file", "app.env_file `%s`: %s" % (path, error.strerror)) from error
 
 
-def secret_values(env, keys):
-    """What must not leave the host: the values of `keys`, and passwords inside their URLs."""
+def secret_values(env, keys, more=()):
+    """What must not leave the host: the values of `keys`, `more` values, and passwords inside their URLs."""
     found = set()
-    for key in keys:
-        value = env.get(key, "")
+    for value in [env.get(key, "") for key in keys] + list(more):
         for secret in [value, *URL_PASSWORD.findall(value)]:
             found.update(appearances(secret))
     return sorted((v.encode("utf-8", "surrogateescape") for v in found if len(v) >= 4), key=len, reverse=True)
@@ -138,11 +137,14 @@ class Redactor:
 
 def unfit(path):
     """Make `path` a folder of ours alone (0700). Why it can't be one, "" where it is."""
+    before = os.umask(0o077)  # makedirs gives its mode to the last folder alone
     try:
         os.makedirs(path, 0o700, exist_ok=True)
         status = os.lstat(path)
     except OSError as error:
         return (error.strerror or str(error)).lower()
+    finally:
+        os.umask(before)  # the project's own files keep the host's
     if not stat.S_ISDIR(status.st_mode):
         return (
             "it is a link: somebody else may be able to turn it" if stat.S_ISLNK(status.st_mode) else "it is no folder"
@@ -699,7 +701,7 @@ class Agent:
         env.setdefault("PYTHONIOENCODING", "utf-8:backslashreplace")
         self.env = env
         names = [name for name in from_file if SECRET_NAME.search(name)]
-        self.secrets = secret_values(env, names + message["secrets"])
+        self.secrets = secret_values(env, names + message["secrets"], message.get("values") or [])
         # Who only asks leaves no trace: the answers' files are gone before anybody could look for them.
         folder = state_folder(message["state_dir"]) if message["lock"] else temporary_folder()
         self.state = State(folder, message["path"])

@@ -5,6 +5,7 @@ Whatever becomes of a message, the run goes on: each is sent by a thread of its 
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from opskit import durations, model, redaction
@@ -74,6 +75,7 @@ def post(url: str, text: str) -> str:
     try:
         import requests  # noqa: PLC0415 - start-up time
 
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # with --debug it would log the address
         body = {"text": escaped(text)}
         with requests.post(url, json=body, timeout=_SILENCE, allow_redirects=False, stream=True) as answer:
             taken = answer.status_code // 100 == 2  # noqa: PLR2004 - HTTP's successes

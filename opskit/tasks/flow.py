@@ -229,7 +229,7 @@ class Rollout:
         self.record.emit(model.Output(tenant, text, partial))
 
     def notice(self, text: str) -> None:
-        self.record.emit(model.Notice(self.clock.now(), as_called(text)))
+        self.record.emit(model.Notice(self.clock.now(), redaction.redact(as_called(text))))
 
     def _steps(self) -> str:
         survey = self.asked.survey(self._doubtful())

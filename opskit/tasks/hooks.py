@@ -20,7 +20,6 @@ from opskit.rollout import drive, ids, step
 from opskit.tasks import child, desk, interrupts, task, wiring
 
 _LONGEST = 300  # characters of the last line, in a message
-_SHORTEST = 4  # characters of a secret that can be looked for: less would be everywhere
 _BAD = (model.Status.FAILED, model.Status.UNKNOWN)
 
 
@@ -215,7 +214,7 @@ class Hooks:
         environ = {**os.environ, **_variables(document)}
         output, why, _ = child.run(argv, json.dumps(document), environ, self.environment.root, hooks.timeout)
         took = durations.show(self.clock.monotonic() - began)
-        shown = _without(redaction.redact(output), hooks.secrets)
+        shown = redaction.redact(output)
         end = f"ended after {took}{f': {why}' if why else ''}"
         self._emit(model.Said(self.clock.now(), name, f"{shown}\n{end}", tenant))
         last = next((line.strip() for line in reversed(shown.splitlines()) if line.strip()), "")
@@ -265,13 +264,6 @@ def _variables(document: dict[str, Any]) -> dict[str, str]:
         "OPSKIT_ENV": document["environment"],
         "OPSKIT_TENANT": "" if ids.trouble(tenant) else tenant,
     }
-
-
-def _without(text: str, secrets: frozenset[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, redaction.REDACTED)
-    return text
 
 
 def refused(message: webhook.Webhook, environment: str, error: errors.OpskitError) -> None:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from opskit import errors, model
+from opskit import errors, model, redaction
 from opskit.tasks.task import complain
 
 _TRIES = 3
@@ -21,10 +21,12 @@ def asked(environment: model.Environment) -> model.Environment:
     Raises CannotStart or Declined: a file that others can read, an answer that is wrong or does not come.
     """
     passphrases = _passphrases(environment) if sys.stdin.isatty() else {}
+    password = _sudo_password(environment)
+    redaction.know([*passphrases.values(), *([password] if password else [])])
     return replace(
         environment,
         ssh=replace(environment.ssh, passphrases=passphrases),
-        app=replace(environment.app, sudo_password=_sudo_password(environment)),
+        app=replace(environment.app, sudo_password=password),
     )
 
 

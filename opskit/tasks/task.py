@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import invoke
 
-from opskit import errors, model
+from opskit import errors, model, redaction
 
 ENV = "the environment: a file in inventories/ (default: opskit.env in invoke.yaml, else the only one there is)"
 _MONTH = 30 * 86400.0  # seconds: the most that an inventory takes, too
@@ -49,18 +49,26 @@ def _run(body: Callable[[], int | None]) -> int:
         return body() or 0
     except errors.OpskitError as error:
         if debugging:
-            raise
+            return _traced(error)
         for line in error.told().split("\n"):  # an inventory's complaints have a line each
             complain(line)
         return error.exit_code
     except KeyboardInterrupt:
         complain("interrupted.")
         return errors.Interrupted.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is told, whatever it is
         if debugging:
-            raise
+            return _traced(error)
         complain(f"opskit itself broke: {type(error).__name__}: {error}. `--debug` shows where.")
         return errors.OpskitError.exit_code
+
+
+def _traced(error: Exception) -> int:
+    """Say where it happened, without secrets: a message may hold one, and so may those that led to it."""
+    import traceback  # noqa: PLC0415 - start-up time
+
+    _write(sys.stderr, redaction.redact("".join(traceback.format_exception(error))).rstrip("\n"))
+    return errors.OpskitError.exit_code
 
 
 def _open_what_is_closed() -> None:
@@ -87,7 +95,7 @@ def complain(message: str) -> None:
     """Say a message on one line of stderr, with the name that this program was started by in its commands."""
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
-    _write(sys.stderr, text.printable(as_called(message)))
+    _write(sys.stderr, text.printable(redaction.redact(as_called(message))))
 
 
 def answer(message: str) -> None:
@@ -138,7 +146,10 @@ def environment(context: invoke.Context, wanted: str | None) -> model.Environmen
     """The environment that is meant. Raises InventoryError."""
     from opskit import inventory  # noqa: PLC0415 - start-up time
 
-    return inventory.load(*choose(context, wanted), os.environ)
+    chosen = inventory.load(*choose(context, wanted), os.environ)
+    of_app = {chosen.app.env[name] for name in chosen.app.secrets}
+    redaction.know(chosen.hooks.secrets | chosen.app.filled_in | of_app)
+    return chosen
 
 
 def choose(context: invoke.Context, wanted: str | None) -> tuple[Path, str]:

@@ -165,6 +165,7 @@ class Fleet:
             "manage": app.manage,
             "env": dict(app.env),
             "secrets": sorted(app.secrets),
+            "values": sorted(app.filled_in),
             "env_file": app.env_file,
             "state_dir": app.state_dir,
             "lock": self._hold is not None,

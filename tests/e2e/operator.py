@@ -250,9 +250,13 @@ class Desk:
         return {name: value for name, value in {**usual, **(more or {})}.items() if value is not None}
 
     @contextlib.contextmanager
-    def held(self, *argv: str, listing: bool = False, stubborn: bool = False, **run):
-        """Type a command, and wait until the first tenant (or the listing) is at work: until `let_go` it stays so."""
-        self.project(listing=HELD + LISTING) if listing else self.project(migrate=STUBBORN * stubborn + HELD + MIGRATE)
+    def held(self, *argv: str, listing: bool = False, stubborn: bool = False, migrate: str = "", **run):
+        """Type a command, and wait until the first tenant (or the listing) is at work: until `let_go` it stays so.
+
+        `migrate` is what the project does before.
+        """
+        before = migrate + STUBBORN * stubborn
+        self.project(listing=HELD + LISTING) if listing else self.project(migrate=before + HELD + MIGRATE)
         with self.running(*argv, **run) as running:
             until((self.app / "begun").exists, "a beginning of what the project does", running)
             try:

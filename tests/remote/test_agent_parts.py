@@ -79,6 +79,7 @@ SECRETS = [
 @pytest.mark.parametrize(("env", "keys", "expected"), SECRETS)
 def test_secrets_are_the_values_and_the_passwords_in_their_urls_longest_first(env, keys, expected):
     assert expected == agent.secret_values(env, keys)
+    assert expected == agent.secret_values({}, [], [env.get(key, "") for key in keys])
 
 
 def test_a_secret_is_removed_in_whatever_way_a_program_prints_it():
@@ -223,6 +224,18 @@ def test_output_goes_to_a_new_file_for_its_owner_alone(tmp_path):
 def test_a_state_folder_is_made_for_its_owner_alone(tmp_path):
     folder = agent.state_folder(str(tmp_path / "a" / "b"))
     assert (str(tmp_path / "a" / "b"), 0o700) == (folder, stat.S_IMODE(Path(folder).stat().st_mode))
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_the_folders_above_it_are_for_its_owner_alone_too_and_the_umask_stays(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        folder = agent.state_folder(str(tmp_path / "a" / "b" / "c"))
+        kept = os.umask(umask)
+    finally:
+        os.umask(before)
+    above = [Path(folder), *Path(folder).parents[:2]]
+    assert ([0o700] * 3, umask) == ([stat.S_IMODE(each.stat().st_mode) for each in above], kept)
 
 
 def test_a_file_in_the_place_of_the_state_folder_is_refused(tmp_path):
