@@ -107,7 +107,7 @@ _SORTS: dict[str, Callable[[Any], bool]] = {
 def _value(name: str, value: Any) -> Any:
     if name in _READERS:
         return _READERS[name](value)
-    if name == "pending" and isinstance(value, dict):
+    if name in ("pending", "back") and isinstance(value, dict):
         return {each: None if names is None else tuple(names) for each, names in value.items()}
     return tuple(value) if isinstance(value, list) else value
 
@@ -320,7 +320,9 @@ def durations(
         if wanted is not None and all(tenant in found for tenant in wanted):
             break
         with contextlib.suppress(errors.JournalError):  # a record that can't be read says nothing
-            for outcome in load(folder).outcomes.values():
+            run = load(folder)
+            forwards = run.started is None or not run.started.undoes
+            for outcome in run.outcomes.values() if forwards else ():
                 if outcome.status is model.Status.MIGRATED and outcome.attempt:
                     found.setdefault(outcome.tenant, outcome.seconds)
     return found

@@ -284,6 +284,7 @@ class Outcome:
     host: str = ""
     retryable: bool = False  # it failed of what may be gone the next time: a lock, a deadlock
     fingerprint: Fingerprint | None = None  # of a command that failed
+    taken_back: tuple[str, ...] = ()  # by a run that undoes another, oldest first
 
 
 # ---------------------------------------------------------------- looking before the first migration
@@ -448,6 +449,17 @@ class Plan:
     pause_after_canary: bool = False  # wait for a person's word when the canary is home
     go_on: bool = False  # with the others, although nobody knows how one ended
     code: Mapping[str, str] = field(default_factory=dict)  # {migration: digest of its source}, of those pending
+    back: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # {tenant_id: what is to be taken back}
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """How a tenant gets back to where it was before a run, as its project says; or why it does not."""
+
+    left: tuple[str, ...] = ()  # what the run applied and is applied now, oldest first
+    steps: tuple[tuple[str, str], ...] = ()  # (app, the name of a migration or `zero`): the targets, in this order
+    refusal: str = ""
+    loses: tuple[str, ...] = ()  # the tables and fields that go with it
 
 
 @dataclass(frozen=True)
@@ -496,6 +508,7 @@ class RunStarted:
     rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
     applies: str = ""  # the digest of the plan file that was applied
+    undoes: str = ""  # the run whose migrations this one takes back
     override: str = ""  # why the environments that must come first were not asked
 
 

@@ -136,9 +136,9 @@ class ScriptedFleet:
     def at_work(self) -> str:
         return self.host
 
-    def application_name(self, tenant: str) -> str:
-        """What PostgreSQL would show of a tenant's connection; the run is called `run`."""
-        return f"opskit/run/{tenant}"[:63]
+    def application_name(self, tenant: str, run_id: str = "") -> str:
+        """What PostgreSQL would show of a tenant's connection; this run is called `run`."""
+        return f"opskit/{run_id or 'run'}/{tenant}"[:63]
 
     def recall(
         self, record: Mapping[str, Any], patterns: Sequence[re.Pattern[str]], hear: lines.Hear

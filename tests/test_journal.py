@@ -34,6 +34,9 @@ EVENTS = [
         (),
         app_label="products",
         migration_name="0002",
+        applies="0123",
+        undoes="20261121T140205-prod",
+        override="hotfix",
         rollout=model.Controls(
             60.0, model.Canary(0, ("a*",)), model.Allowance(5, True), 2, "name", AT, "true", True, 3
         ),
@@ -57,6 +60,7 @@ EVENTS = [
             gate="check-lag",
             pause_after_canary=True,
             code={"app.0001_x": "0123456789abcdef"},
+            back={"a": ("app.0001_x",), HOSTILE: ()},
         ),
     ),
     model.PlanMade(AT, model.Plan((), {})),

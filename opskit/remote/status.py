@@ -138,14 +138,14 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
 
     django.setup()
     keep_secret(database_settings())
-    master, tenants_of = FRAMEWORKS[framework]
+    master = FRAMEWORKS[framework][0]
     pending = Pending()
     at_work = busy(master(), params)  # first: what is not at work by now commits nothing after we have read
     shared = pending_on_master(master(), pending)
     answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": [], "code": pending.digests()}
     answer.update(at_work, replaces=pending.replaces())
     try:
-        answer["tenants"] = list(tenants_of(pending, params))
+        answer["tenants"] = list(every_tenant(framework, pending, params))
     except Exception as error:
         if not shared:
             raise
@@ -596,6 +596,11 @@ FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending, Dict[str, Any]
     "django-tenant-schemas": (default_master, tenant_schemas_tenants),
     "databases": (default_master, database_tenants),
 }
+
+
+def every_tenant(framework: str, pending: Any, params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """The tenants' rows of the answer. `pending` hears each history in its `after`."""
+    return FRAMEWORKS[framework][1](pending, params)
 
 
 # ---------------------------------------------------------------- who is at work

@@ -119,5 +119,11 @@ def obeyed(run: runs.Run, folder: Path, word: str) -> str:
     if word == control.PAUSE:
         return f"{folder.name}: {first}nothing else starts until `invoke continue --env={name}`."
     if word == control.STOP:
-        return f"{folder.name}: {first}nothing else starts. `invoke migrate-all --env={name} --resume` goes on later."
+        return f"{folder.name}: {first}nothing else starts. `invoke {_later(run, name)}` goes on later."
     return f"{folder.name}: it goes on. `invoke status --env={name}` shows how far it is."
+
+
+def _later(run: runs.Run, environment: str) -> str:
+    if run.started and run.started.undoes:
+        return f"undo --run={run.started.undoes} --yes"
+    return f"migrate-all --env={environment} --resume"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ def as_data(outcome: model.Outcome) -> dict[str, Any]:
         "attempt": outcome.attempt,
         "host": outcome.host,
         "verified": outcome.verified,
+        "taken_back": list(outcome.taken_back),
         "fingerprint": asdict(outcome.fingerprint) if outcome.fingerprint else None,
     }
 
@@ -64,7 +65,7 @@ def as_table(run: runs.Run, folder: Path, environment: str, width: int | None = 
     """The run for people. `width` is the terminal's, None where long lines may stay whole."""
     outcomes = run.settled()
     parts = [table(outcomes, width, colours=colours), *_head(run, outcomes), f"log: {_near(folder / 'run.log')}"]
-    return "\n".join(part for part in (*parts, *_next(outcomes, folder, environment)) if part)
+    return "\n".join(part for part in (*parts, *_next(run, outcomes, folder, environment)) if part)
 
 
 def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
@@ -74,10 +75,16 @@ def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
     why = "this framework can't be asked what is pending" if reason != step.INTERRUPTED else "the run was left before"
     doubt = f"{plural(unverified, 'tenant')} could not be verified: {why}."
     return [
-        f"{plural(len(outcomes), 'tenant')}: {telling.counted(run.counts())}.{printable(stopped)}",
+        f"{plural(len(outcomes), 'tenant')}: {_counted(run.counts(), run.started)}.{printable(stopped)}",
+        f"it took back what run {run.started.undoes} applied." if run.started and run.started.undoes else "",
         doubt if unverified else "",
         f"what is required first was overridden: {printable(run.override)}" if run.override else "",
     ]
+
+
+def _counted(counts: Mapping[str, int], started: model.RunStarted | None) -> str:
+    told = telling.counted(counts)
+    return told.replace("migrated", "taken back") if started and started.undoes else told
 
 
 def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool = False) -> str:
@@ -150,11 +157,21 @@ def _alike(everyone: list[model.Outcome], rows: list[model.Outcome]) -> list[str
 def _cells(outcome: model.Outcome) -> tuple[str, ...]:
     return (
         named(outcome.tenant),
-        outcome.status.value,
-        str(len(outcome.applied)) if outcome.attempt else "",
+        _status(outcome),
+        _applied(outcome) if outcome.attempt else "",
         f"{outcome.seconds:.1f}" if outcome.attempt else "",
         printable(outcome.error),
     )
+
+
+def _status(outcome: model.Outcome) -> str:
+    back = outcome.status is model.Status.MIGRATED and outcome.taken_back
+    return "taken back" if back else outcome.status.value
+
+
+def _applied(outcome: model.Outcome) -> str:
+    """How many; what was taken back counts downwards."""
+    return str(len(outcome.applied) - len(outcome.taken_back))
 
 
 def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
@@ -165,8 +182,10 @@ def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
     return max(20, width - taken)
 
 
-def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
+def _next(run: runs.Run, outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
     """The next command to type."""
+    if run.started and run.started.undoes:
+        return _next_back(run.started.undoes, outcomes, folder, environment)
     by_status = {status: [each for each in outcomes if each.status is status] for status in model.Status}
     if any(each.tenant == model.SHARED.id and each.status in _LAST for each in outcomes):
         return [f"next: fix the cause, then `invoke migrate-all --env={environment} --shared`."]  # no tenant has a plan
@@ -186,6 +205,21 @@ def _next(outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -
         return [f"next: {again} goes on with those that are left."]
     status = " --status" if _can_be_asked(outcomes) else ""
     return [f"next: `invoke show-tenants --env={environment}{status}`"]
+
+
+def _next_back(undone: str, outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
+    """The next command to type after a run was taken back."""
+    again = f"`invoke undo --run={undone} --yes`"
+    open_ = [each for each in outcomes if each.status in _LAST]
+    sent = [each for each in open_ if each.attempt]
+    if open_:
+        return [
+            _output_of(sent[0], folder) if sent else "",
+            f"next: `invoke undo --run={undone}` shows what is left; {again} goes on, and starts nothing at work.",
+        ]
+    return [
+        f"next: deploy code without these migrations: `invoke migrate-all --env={environment}` would apply them again."
+    ]
 
 
 def _can_be_asked(outcomes: tuple[model.Outcome, ...]) -> bool:
@@ -229,7 +263,7 @@ def _run_row(folder: Path) -> tuple[str, ...]:
         name,
         journal.environment_of(name),
         printable(started.operator) if started else "",
-        telling.counted(finished.counts if finished else run.counts()),
+        _counted(finished.counts if finished else run.counts(), started),
         took,
         _ending(folder, finished),
     )

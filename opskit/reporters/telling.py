@@ -30,6 +30,8 @@ class Teller:
         self._total = 0
         self._number = 0
         self._retries = 0
+        self._back: set[str] = set()  # tenants that are taken back
+        self._undoes = False  # the run takes another one back
         self._again: dict[str, Line] = {}  # failures that are to be tried again
 
     def tell(self, event: model.Event) -> list[Line]:
@@ -44,6 +46,7 @@ class Teller:
             case model.TenantFinished(at, outcome):
                 return [self._finished(at, outcome)]
             case model.RunStarted() | model.RunResumed() | model.Notice() | model.RunFinished():
+                self._undoes = self._undoes or (isinstance(event, model.RunStarted) and bool(event.undoes))
                 final = self._not_again(event.at) if isinstance(event, model.RunFinished) else []
                 return [*final, _of_the_run(event)]
         return _printed(event) if isinstance(event, model.GateAnswered | model.Said) else []
@@ -52,23 +55,28 @@ class Teller:
         self._number += event.attempt == 1
         again = f", attempt {event.attempt}" if event.attempt > 1 else ""
         todo = "" if event.pending is None else f" ({len(event.pending)} pending)"
-        return Line(event.at, "INFO", event.tenant, f"migrating, {self._number} of {self._total}{again}{todo}")
+        doing = "taking back" if event.tenant in self._back else "migrating"
+        return Line(event.at, "INFO", event.tenant, f"{doing}, {self._number} of {self._total}{again}{todo}")
 
     def _plan(self, at: datetime, plan: model.Plan) -> list[Line]:
         tenants = [tenant for batch in plan.batches for tenant in batch.tenants]
         self._total += len(tenants)
         self._retries = plan.retries
+        self._back.update(plan.back)
         lines = [Line(at, "ERROR", name, f"{why} (no command was sent)") for name, why in plan.refused.items()]
         if tenants != [model.SHARED]:
             about = eta.of(plan)
             took = f"; about {durations.show(about)}, pauses included, as the last runs tell" if about else ""
-            text = f"{plural(len(tenants), 'tenant')} to migrate, {len(plan.current)} with nothing pending{took}"
+            doing, nothing = ("take back", "to take back") if self._undoes else ("migrate", "pending")
+            text = f"{plural(len(tenants), 'tenant')} to {doing}, {len(plan.current)} with nothing {nothing}{took}"
             lines.append(Line(at, "INFO", "", text))
         return lines
 
     def _finished(self, at: datetime, outcome: model.Outcome) -> Line:
         self._told[outcome.tenant] = (outcome.status, outcome.error)
         self._again.pop(outcome.tenant, None)
+        if outcome.status is model.Status.MIGRATED and outcome.tenant in self._back:
+            return Line(at, "INFO", outcome.tenant, f"finished: {durations.show(outcome.seconds)}")
         if outcome.status is model.Status.MIGRATED:
             applied = plural(len(outcome.applied), "migration") if outcome.applied else "no migrations reported"
             return Line(at, "INFO", outcome.tenant, f"finished: {applied}, {durations.show(outcome.seconds)}")

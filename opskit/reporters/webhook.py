@@ -116,7 +116,8 @@ def started(environment: str, run_id: str, start: model.RunStarted | model.RunRe
     names = [tenant.id for batch in plan.batches for tenant in batch.tenants]
     what = "the shared database" if names == [model.SHARED.id] else plural(len(names), "tenant")
     how = "resumed" if isinstance(start, model.RunResumed) else "started"
-    return f"{environment}: migrating {what} on {start.host}, {how} by {start.operator}. run {run_id}."
+    doing = "taking back" if plan.back else "migrating"
+    return f"{environment}: {doing} {what} on {start.host}, {how} by {start.operator}. run {run_id}."
 
 
 def failed(environment: str, run_id: str, outcome: model.Outcome) -> str:

@@ -97,16 +97,14 @@ def make_plan(
     refused |= _sharing(set(states) - {tenant.id for tenant in current} - set(refused), states)
     done = {tenant.id for tenant in current} | set(refused)
     todo = controls.ordered(tuple(tenant for tenant in tenants if tenant.id not in done), how.order, expected)
-    first = _canaries(listed or tenants, todo, how.canary)
-    _refuse_canaries(first, refused)
-    batches = _batches(todo, first, how)
+    in_batches, canaries = batches(todo, listed or tenants, refused, how)
     return model.Plan(
-        batches=batches,
+        batches=in_batches,
         pending={name: state.pending if state else None for name, state in states.items()},
         current=current,
         refused=refused,
         stagger=how.stagger,
-        canaries=sum(tenant.id in first for batch in batches for tenant in batch.tenants[:1]),
+        canaries=canaries,
         retries=how.retries,
         stop_after_same=how.stop_after_same,
         deadline=how.deadline,
@@ -116,6 +114,19 @@ def make_plan(
         go_on=how.go_on,
         code=_code_of(todo, states, survey),
     )
+
+
+def batches(
+    todo: tuple[model.Tenant, ...],
+    listed: tuple[model.Tenant, ...],
+    refused: Mapping[str, str],
+    how: model.Controls,
+) -> tuple[tuple[model.Batch, ...], int]:
+    """Those who get a command in their batches, and how many of these are canaries. Raises what `make_plan` raises."""
+    first = _canaries(listed, todo, how.canary)
+    _refuse_canaries(first, refused)
+    found = _batches(todo, first, how)
+    return found, sum(tenant.id in first for batch in found for tenant in batch.tenants[:1])
 
 
 def _code_of(

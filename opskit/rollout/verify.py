@@ -53,6 +53,24 @@ def _held_against(
     return known
 
 
+def taken_back(outcome: model.Outcome, back: tuple[str, ...], after: model.TenantState | None) -> model.Outcome:
+    """The outcome that stands where `back` was to be taken back: all of it must be pending now."""
+    if outcome.status in (model.Status.SKIPPED, model.Status.CURRENT):
+        return outcome
+    if after is None or after.error:
+        return _unasked(outcome, after.error if after else "it was not asked")
+    if outcome.status is model.Status.UNKNOWN:
+        return replace(outcome, error=f"{outcome.error} ({_evidence(after)})")
+    known = replace(outcome, taken_back=tuple(name for name in back if name in after.pending), verified=True)
+    left = tuple(name for name in back if name not in after.pending)
+    if outcome.status is model.Status.MIGRATED and left:
+        said = f"it said OK, and {_are(left)} still applied: {_some(left)}"
+        return replace(known, status=model.Status.FAILED, error=said)
+    if outcome.status is model.Status.FAILED and not left:
+        return replace(known, error=f"{outcome.error} (all of it is taken back)")
+    return known
+
+
 def still_at_work(outcome: model.Outcome) -> model.Outcome:
     """The outcome of a tenant whose connection is still at work in the database, whatever became of its command."""
     said = outcome.error.removesuffix(AT_WORK).removesuffix("; ")  # a run that is resumed may find it so again
@@ -86,5 +104,9 @@ def _are(left: tuple[str, ...]) -> str:
 
 
 def _still(left: tuple[str, ...]) -> str:
+    return f"it said OK, and {_are(left)} still pending: {_some(left)}"
+
+
+def _some(left: tuple[str, ...]) -> str:
     more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-    return f"it said OK, and {_are(left)} still pending: {', '.join(left[:_SHOWN])}{more}"
+    return ", ".join(left[:_SHOWN]) + more

@@ -22,6 +22,7 @@ namespace = Collection(
     migrations.show_migrations,
     migrate.migrate_all,
     migrate.migrate_tenant,
+    migrate.undo,
     check.check,
     history.runs,
     history.show_run,

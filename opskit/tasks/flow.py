@@ -17,6 +17,7 @@ from opskit.frameworks import timeouts as limits
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, settle, step, verify
+from opskit.rollout import undo as undo_plan
 from opskit.tasks import (
     attending,
     desk,
@@ -29,6 +30,7 @@ from opskit.tasks import (
     reviewing,
     settling,
     timeouts,
+    undoing,
     wiring,
 )
 from opskit.tasks.task import as_called, complain, show_summary
@@ -39,6 +41,8 @@ _NOT_ALL = 5  # the exit code of a run that could not go on
 
 
 def _untouched(options: project.Options) -> str:
+    if options.undo:
+        return "nothing was taken back."
     return "nothing more was migrated." if options.resume else "nothing was migrated."
 
 
@@ -123,6 +127,7 @@ class Rollout:
     around: hooks.Hooks
     attends: attending.Attending
     listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
+    ways: dict[str, model.WayBack] = field(default_factory=dict)  # of the tenants that are taken back
 
     def go(self) -> int:
         """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
@@ -176,6 +181,8 @@ class Rollout:
         self._tell(model.RunResumed(**self._sitting()) if self.options.resume else self._started())
         if self.options.applies:
             self.notice(reviewing.told(self.options.applies))
+        if self.options.undo:
+            self.notice(f"taking back what run {self.options.undo.run_id} applied")
         if self.options.override:
             self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
         for left in hosts.ready.records:
@@ -207,6 +214,7 @@ class Rollout:
             rollout=_kept(environment.rollout),
             timeout=environment.timeout,
             applies=self.options.applies.digest if self.options.applies else "",
+            undoes=self.options.undo.run_id if self.options.undo else "",
         )
 
     def _sitting(self) -> dict[str, Any]:
@@ -232,6 +240,20 @@ class Rollout:
         self.record.emit(model.Notice(self.clock.now(), redaction.redact(as_called(text))))
 
     def _steps(self) -> str:
+        return self._take_back(self.options.undo) if self.options.undo else self._migrate()
+
+    def _take_back(self, undo: project.Undo) -> str:
+        tenants = self.asked.tenants(None, least=0)
+        self.listed.update(tenant.id for tenant in tenants)
+        self.ways.update(undoing.ways(self.asked, undo))
+        held = undoing.held(self.asked, undo, self.record.journal.run_id)
+        made = undo_plan.make_plan(tenants, self.ways, held, self.asked.environment.rollout)
+        if not made.batches and not made.refused:
+            self.notice(f"nothing is left to take back of run {undo.run_id}")
+        self._refuse_timeouts(made)
+        return self._drive(made)
+
+    def _migrate(self) -> str:
         survey = self.asked.survey(self._doubtful())
         if self.options.resume:
             resuming.refuse_changes(self.options, survey)
@@ -249,11 +271,15 @@ class Rollout:
             return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
         made = reviewed or self._plan(tenants, survey)
-        if made.batches:
-            timeouts.refuse(self.asked, {tenant.id for batch in made.batches for tenant in batch.tenants})
+        self._refuse_timeouts(made)
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
         return self._drive(made)
+
+    def _refuse_timeouts(self, made: model.Plan) -> None:
+        """Raises CannotStart where the limits in the databases would not hold for those who get a command."""
+        if made.batches:
+            timeouts.refuse(self.asked, {tenant.id for batch in made.batches for tenant in batch.tenants})
 
     def _plan(self, tenants: tuple[model.Tenant, ...], survey: model.Survey | None) -> model.Plan:
         chosen = self._left(tenants, survey) if self.options.resume else project.select(tenants, self.options)
@@ -374,32 +400,41 @@ class Rollout:
         self.around.heard(event)
 
     def _run(self, tenant: model.Tenant, attempt: int) -> model.Outcome:
-        framework, hosts = self.asked.framework, self.asked.fleet
         try:
-            command = self._command(tenant)
+            first, *others = self._commands(tenant)
         except errors.UsageError as error:
             return model.Outcome(
-                tenant.id, model.Status.FAILED, error=f"{error} (no command was sent)", host=hosts.host
+                tenant.id, model.Status.FAILED, error=f"{error} (no command was sent)", host=self.asked.fleet.host
             )
         held = self.around.tenant_begins(tenant, attempt)
         if held is not None:
             return held
         self.attends.begin(tenant.id, self.record.run.plans[-1].expected.get(tenant.id))
         self.interrupted.at_work = True
+        outcome = self._send(tenant, first)
+        for command in others:
+            if outcome.status is model.Status.MIGRATED:
+                before = outcome.seconds
+                outcome = self._send(tenant, command)
+                outcome = replace(outcome, seconds=before + outcome.seconds)
+        self.interrupted.at_work = False
+        return replace(outcome, attempt=attempt)
+
+    def _send(self, tenant: model.Tenant, command: model.Command) -> model.Outcome:
+        hosts = self.asked.fleet
         reply = hosts.run(
             replace(command, timeout=self.asked.environment.timeout),
             tenant.id,
-            framework.marks,
+            self.asked.framework.marks,
             functools.partial(self._hear, tenant.id),
         )
-        outcome = replace(self._judge(tenant, _named(reply, hosts.host, tenant)), attempt=attempt)
-        outcome = self._settled(outcome) if settle.doubtful(reply) else outcome
-        self.interrupted.at_work = False
-        return outcome
+        outcome = self._judge(tenant, _named(reply, hosts.host, tenant))
+        return self._settled(outcome) if settle.doubtful(reply) else outcome
 
     def _settled(self, outcome: model.Outcome) -> model.Outcome:
         """The outcome of a command that was killed, ended or lost, as soon as the database is done with it."""
-        settler = settling.Settling(self.asked, self.clock, self.notice, narrow=bool(self.options.app_label))
+        narrow = bool(self.options.app_label or self.options.undo)
+        settler = settling.Settling(self.asked, self.clock, self.notice, narrow=narrow)
 
         def before(survey: model.Survey) -> tuple[str, ...] | None:
             return resume.before(self.record.run, survey.code).get(outcome.tenant)
@@ -410,13 +445,15 @@ class Rollout:
         judge = django.judge if tenant.id == model.SHARED.id else self.asked.framework.judge
         return replace(judge(tenant, reply), host=self.asked.fleet.host)
 
-    def _command(self, tenant: model.Tenant) -> model.Command:
+    def _commands(self, tenant: model.Tenant) -> list[model.Command]:
+        """What a tenant is sent: one command, or one for each app that is taken back. Raises UsageError."""
         if tenant != model.SHARED:
-            target = frameworks.Target(self.options.app_label, self.options.migration_name)
-            return self.asked.framework.migrate(tenant, target)
+            own = (self.options.app_label, self.options.migration_name)
+            targets = self.ways[tenant.id].steps if tenant.id in self.ways else (own,)
+            return [self.asked.framework.migrate(tenant, frameworks.Target(*each)) for each in targets]
         if self.asked.framework.shared is None:
             raise errors.UsageError("this framework has no command for the shared database")
-        return self.asked.framework.shared
+        return [self.asked.framework.shared]
 
     # -- said and done
 
@@ -451,7 +488,10 @@ class Rollout:
         for outcome in outcomes:
             after = survey.tenants.get(outcome.tenant) if survey else None
             was = before.get(outcome.tenant)
-            stands = verify.verify(outcome, was, after, self.options.app_label, self.options.migration_name)
+            if outcome.tenant in self.ways:
+                stands = verify.taken_back(outcome, self.ways[outcome.tenant].left, after)
+            else:
+                stands = verify.verify(outcome, was, after, self.options.app_label, self.options.migration_name)
             busy = survey is not None and self.asked.fleet.application_name(outcome.tenant) in survey.busy
             told = outcome if outcome.status is model.Status.UNKNOWN else stands
             found.append(verify.still_at_work(told) if busy else stands)

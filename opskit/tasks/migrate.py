@@ -22,6 +22,7 @@ _COMMON = {
     "log-file": "write the log to this file, too",
     "v": "show all that the commands print",
 }
+_OF_UNDO = ("lock-timeout", "statement-timeout", "timeout", "lock-wait", "format", "log-file", "v")
 
 
 @task(
@@ -193,6 +194,49 @@ def migrate_tenant(
     if context.config.run.dry:
         return planning.show_plan(chosen, options)
     return flow.migrate(chosen, options)
+
+
+@task(
+    help={
+        **{flag: _COMMON[flag] for flag in _OF_UNDO},
+        "run": "the run's id, or its beginning: `invoke runs` lists them",
+        "yes": "do it, as a rollout; without it, show how each tenant gets back, and do nothing",
+        "stagger": "the pause between the end of one tenant and the start of the next: `60`, `60s`, `10m`",
+        "canary": "these first, alone: a count, or ids and globs; a failure there stops the run. `=3` is the tenant 3",
+        "max-failures": "stop when more than this many have failed: `3`, or `5%` of the run",
+    }
+)
+def undo(
+    context: invoke.Context,
+    run: str | None = None,
+    yes: bool = False,
+    stagger: str | None = None,
+    canary: str | None = None,
+    max_failures: str | None = None,
+    lock_timeout: str | None = None,
+    statement_timeout: str | None = None,
+    timeout: str | None = None,
+    lock_wait: str | None = None,
+    format: str = "table",
+    log_file: str | None = None,
+    v: bool = False,
+) -> int:
+    """Show how the tenants that a run changed get back to where they were; with --yes, take them back."""
+    from opskit.tasks import flow, pacing, project, timeouts, undoing  # noqa: PLC0415 - start-up time
+
+    if not run:
+        raise errors.UsageError("--run says which run. `invoke runs` lists them.")
+    how = pacing.changes(stagger=stagger, canary=canary, max_failures=max_failures)
+    how |= timeouts.changes(lock_timeout, statement_timeout)
+    limits = _limits(timeout)
+    common = _common(lock_wait, yes, format, log_file, v)
+    folder, taken = undoing.find(root(), run)
+    chosen = environment(context, undoing.environment_of(folder))
+    chosen = replace(chosen, rollout=replace(chosen.rollout, **how), **limits)
+    options = project.Options(undo=undoing.meant(folder, taken), **common)
+    if yes and not context.config.run.dry:
+        return flow.migrate(chosen, options)
+    return undoing.show(chosen, options, taken)
 
 
 def _resumable(options: Any, resume: Any, *, changed_code: bool) -> None:

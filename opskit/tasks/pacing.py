@@ -14,17 +14,17 @@ from opskit.tasks.task import duration, one_of
 
 def changes(
     *,
-    stagger: str | None,
-    canary: str | None,
-    max_failures: str | None,
-    stop_after_same: str | None,
-    retries: str | None,
-    order: str | None,
-    until: str | None,
-    max_duration: str | None,
-    gate: str | None,
-    pause_after_canary: bool,
-    go_on: bool,
+    stagger: str | None = None,
+    canary: str | None = None,
+    max_failures: str | None = None,
+    stop_after_same: str | None = None,
+    retries: str | None = None,
+    order: str | None = None,
+    until: str | None = None,
+    max_duration: str | None = None,
+    gate: str | None = None,
+    pause_after_canary: bool = False,
+    go_on: bool = False,
 ) -> dict[str, Any]:
     """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag."""
     if until is not None and max_duration is not None:

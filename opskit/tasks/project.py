@@ -38,6 +38,14 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class Undo:
+    """The run whose migrations are to be taken back, and what it applied: {tenant_id: migrations, oldest first}."""
+
+    run_id: str
+    applied: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Options:
     """What the flags of a task say, parsed."""
 
@@ -55,6 +63,7 @@ class Options:
     resume: Resumed | None = None
     lock_wait: float = 0.0  # seconds
     applies: Applied | None = None
+    undo: Undo | None = None
     override: str = ""  # why the environments that must come first are not asked
     out: str | None = None  # the file that the plan is to be written to
 
@@ -79,37 +88,39 @@ class Project:
 
     def _listed(self, survey: model.Survey | None) -> tuple[model.Tenant, ...]:
         if self.framework.list is not None:
-            reply = self.fleet.ask(self._timed(self.framework.list))
-            found: tuple[model.Tenant, ...] = self._read(self.framework.read_list, reply)
+            reply = self.fleet.ask(self.timed(self.framework.list))
+            found: tuple[model.Tenant, ...] = self.read(self.framework.read_list, reply)
             return found
         known = survey or self.survey()
         return known.listed if known else ()
 
-    def survey(self, watched: Iterable[str] = (), wait: float = 0.0) -> model.Survey | None:
+    def survey(self, watched: Iterable[str] = (), wait: float = 0.0, run_id: str = "") -> model.Survey | None:
         """What is pending, and which of these tenants have a connection at work in PostgreSQL.
 
-        It is waited for these connections to go, so many seconds. None where this framework can't be asked.
+        The connections are those of this run, or of the one that is named. It is waited for them to go, so many
+        seconds. None where this framework can't be asked.
         Raises ListingError.
         """
         if self.framework.survey is None or self.framework.read_survey is None:
             return None
-        names = [self.fleet.application_name(tenant) for tenant in watched]
-        asked = surveys.watching(self.framework.survey, names, self.fleet.application_name(""), wait)
-        survey: model.Survey = self._read(self.framework.read_survey, self.fleet.ask(self._timed(asked)))
+        names = [self.fleet.application_name(tenant, run_id) for tenant in watched]
+        everyone = self.fleet.application_name("", run_id)
+        asked = surveys.watching(self.framework.survey, names, everyone, wait)
+        survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(self.timed(asked)))
         return replace(survey, busy=survey.busy.intersection(names))
 
     def timeouts(self, pgoptions: str, wanted: Mapping[str, str], *, tenants: bool) -> tuple[timeouts.Difference, ...]:
         """The connections on which settings of PostgreSQL do not hold. Raises ListingError."""
         asked = timeouts.command(self.framework.name, pgoptions, wanted, tenants=tenants)
-        found: tuple[timeouts.Difference, ...] = self._read(
-            timeouts.read, self.fleet.ask(self._timed(asked), configured=True)
+        found: tuple[timeouts.Difference, ...] = self.read(
+            timeouts.read, self.fleet.ask(self.timed(asked), configured=True)
         )
         return found
 
-    def _timed(self, command: model.Command) -> model.Command:
+    def timed(self, command: model.Command) -> model.Command:
         return replace(command, timeout=self.environment.timeout)
 
-    def _read(self, read: Any, reply: model.Reply) -> Any:
+    def read(self, read: Any, reply: model.Reply) -> Any:
         try:
             return read(reply)
         except errors.ListingError as error:

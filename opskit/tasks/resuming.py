@@ -87,6 +87,11 @@ def find(root: Path, environment: str, wanted: str) -> project.Resumed:
             f"--resume: `{folder.name}` is going on", hint=f"`invoke status --env={environment}` shows it."
         )
     run = journal.load(folder)
+    if run.started and run.started.undoes:
+        raise errors.UsageError(
+            f"--resume: `{folder.name}` took back what `{run.started.undoes}` applied",
+            hint=f"`invoke undo --run={run.started.undoes} --yes` goes on with that.",
+        )
     if run.started is None or not resume.planned(run):
         raise errors.UsageError(
             f"--resume: `{folder.name}` ended before it had a plan",
@@ -101,10 +106,14 @@ def find(root: Path, environment: str, wanted: str) -> project.Resumed:
 
 
 def _newest(root: Path, environment: str) -> Path:
-    """The newest run that left somebody behind whom no later run has brought home."""
+    """The newest run that left somebody behind whom no later run has brought home, and that no later one took back."""
     home: set[str] = set()
+    undone: set[str] = set()
     for folder in journal.history(root, environment):
         run = journal.load(folder)
+        undone.update([run.started.undoes] if run.started and run.started.undoes else [])
+        if (folder.name in undone or (run.started and run.started.undoes)) and not journal.going_on(folder):
+            continue
         left = set(resume.left(run, asked=_asked(run)))
         if journal.going_on(folder) or (resume.planned(run) and left - home):
             return folder

@@ -19,7 +19,7 @@ _AT_ONCE, _THEN = 1.0, 5.0  # seconds that the first question, and each further 
 class Settling:
     """`notice` tells the operator what is waited for.
 
-    `narrow` is a command for one app: of that, what is pending is no verdict.
+    `narrow` is a command for one app, or back: of that, what is pending is no verdict.
     """
 
     asked: project.Project

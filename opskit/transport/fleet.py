@@ -334,10 +334,10 @@ class Fleet:
             request["args"] += map(stream.source, stream.TEXTS.get(command.question, ()))
         return request
 
-    def application_name(self, tenant: str) -> str:
-        """What pg_stat_activity shows: PostgreSQL keeps 63 bytes of it, and only printable ASCII."""
+    def application_name(self, tenant: str, run_id: str = "") -> str:
+        """What pg_stat_activity shows of this run's, or another's: 63 bytes, and only printable ASCII."""
         shown = "".join(letter if " " < letter <= "~" else "?" for letter in tenant)
-        return f"opskit/{self._run}/{shown}"[:63]
+        return f"opskit/{run_id or self._run}/{shown}"[:63]
 
     def recall(
         self, record: Mapping[str, Any], patterns: Sequence[re.Pattern[str]], hear: lines.Hear

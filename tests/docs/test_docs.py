@@ -26,7 +26,7 @@ from opskit.reporters import checks as reported
 from opskit.reporters import summary
 from opskit.rollout import checks
 from opskit.rollout import run as runs
-from opskit.tasks import hooks, namespace
+from opskit.tasks import hooks, namespace, undoing
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -308,11 +308,20 @@ def test_the_json_of_a_run_has_the_keys_that_are_told():
     (told,) = [
         shown
         for shown in map(json.loads, (block.text for block in blocks("json")))
-        if "run_id" in shown and "event" not in shown
+        if "outcomes" in shown and "event" not in shown
     ]
     assert list(made) == list(told)
     assert list(made["counts"]) == list(told["counts"])
     assert list(made["outcomes"][0]) == list(told["outcomes"][0])
+
+
+def test_the_json_of_a_way_back_has_the_keys_that_are_told():
+    way = model.WayBack(("a.0002",), (("a", "0001"),), "", ("table a.B",))
+    made = json.loads(undoing.as_json("20261122T140203-prod", runs.Run(), "prod", {"acme": way}))
+    (told,) = [shown for shown in map(json.loads, (block.text for block in blocks("json"))) if "uncertain" in shown]
+    assert set(made) == set(told)
+    assert set(made["tenants"][0]) == set(told["tenants"][0])
+    assert set(made["tenants"][0]["steps"][0]) == set(told["tenants"][0]["steps"][0])
 
 
 def test_the_document_of_a_hook_has_the_keys_that_are_told():

@@ -6,11 +6,14 @@ import contextlib
 import os
 import pty
 import shutil
+import sqlite3
 
 import pytest
 
 from e2e import operator
 from opskit.demo import data
+
+SMALL = ("acme", "globex")  # the tenants of the small demo
 
 
 @pytest.fixture
@@ -41,6 +44,18 @@ def demo(empty, demo_template):
     shutil.copytree(demo_template, empty.app)
     empty.inventory(framework="opskit")
     return empty
+
+
+@pytest.fixture(scope="session")
+def small_template(demo_template, tmp_path_factory):
+    """The demo's project with two tenants, who have all their migrations."""
+    folder = tmp_path_factory.mktemp("small") / "app"
+    shutil.copytree(demo_template, folder)
+    with sqlite3.connect(folder / "data" / "shared.sqlite3") as shared:
+        shared.execute(f"DELETE FROM opskit_tenants_tenant WHERE tenant_id NOT IN {SMALL}")
+    for name in SMALL:
+        assert data._run(folder, ["migratetenant", f"--tenant-id={name}"]).returncode == 0
+    return folder
 
 
 @pytest.fixture

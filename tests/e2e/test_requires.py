@@ -17,18 +17,6 @@ NEW = "products.0003_product_sku"
 HOW = '`--override-requires="why"` goes on without it, and writes that down.'
 
 
-@pytest.fixture(scope="session")
-def small_template(demo_template, tmp_path_factory):
-    """The demo's project with two tenants, who have all their migrations."""
-    folder = tmp_path_factory.mktemp("small") / "app"
-    shutil.copytree(demo_template, folder)
-    with sqlite3.connect(folder / "data" / "shared.sqlite3") as shared:
-        shared.execute(f"DELETE FROM opskit_tenants_tenant WHERE tenant_id NOT IN {KEPT}")
-    for name in KEPT:
-        assert data._run(folder, ["migratetenant", f"--tenant-id={name}"]).returncode == 0
-    return folder
-
-
 @pytest.fixture
 def two(empty, small_template):
     """An operator with `prod`, which requires `staging`; a migration is new on both."""

@@ -71,6 +71,7 @@ def test_the_json_has_exactly_this_shape():
                 "attempt": 1,
                 "host": "app1",
                 "verified": True,
+                "taken_back": [],
                 "fingerprint": None,
             },
             {
@@ -82,6 +83,7 @@ def test_the_json_has_exactly_this_shape():
                 "attempt": 0,
                 "host": "",
                 "verified": False,
+                "taken_back": [],
                 "fingerprint": asdict(ONCE),
             },
         ],
@@ -415,3 +417,33 @@ def test_the_id_of_the_next_command_is_one_that_a_shell_gives_back(tmp_path):
     ):
         assert f"--tenant-id={typed}`" in summary.as_table(run_of(outcome(name, FAILED)), tmp_path, "prod")
     assert "migrate-tenant" not in summary.as_table(run_of(outcome("x" * 10_000, FAILED)), tmp_path, "prod")
+
+
+# ---------------------------------------------------------------- a run that takes another one back
+
+
+def way_back(*outcomes: model.Outcome) -> runs.Run:
+    started = model.RunStarted(AT, "2", "prod", "1.0", "deploy@ops1", "ops1", (), undoes="1")
+    events = [model.TenantFinished(AT, each) for each in outcomes]
+    return runs.fold([started, *events, model.RunFinished(AT, "done", {})])
+
+
+def test_what_was_taken_back_counts_downwards_and_has_a_word_of_its_own(tmp_path):
+    run = way_back(outcome("a", taken_back=("x.1", "x.2"), seconds=1.0), outcome("b", CURRENT, attempt=0))
+    lines = summary.as_table(run, tmp_path, "prod").splitlines()
+    assert ["a", "taken", "back", "-2", "1.0"] == lines[2].split()
+    assert "2 tenants: 1 taken back, 1 current." in lines
+    assert "it took back what run 1 applied." in lines
+    assert lines[-1].startswith("next: deploy code without these migrations: ")
+
+
+def test_who_is_not_back_is_gone_on_with_by_undo(tmp_path):
+    run = way_back(outcome("a", FAILED, error="it broke"), outcome("b", taken_back=("x.1",)))
+    last = summary.as_table(run, tmp_path, "prod").splitlines()[-1]
+    assert "next: `invoke undo --run=1` shows what is left; `invoke undo --run=1 --yes` goes on" in last
+
+
+def test_an_override_is_shown(tmp_path):
+    started = model.RunStarted(AT, "2", "prod", "1.0", "deploy@ops1", "ops1", (), override="hot\x1bfix")
+    run = runs.fold([started, model.RunFinished(AT, "done", {})])
+    assert "what is required first was overridden: hot\\x1bfix" in summary.as_table(run, tmp_path, "prod").splitlines()

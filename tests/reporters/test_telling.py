@@ -1,5 +1,7 @@
 """Events as lines: a level, a tenant, a sentence, each said once."""
 
+from dataclasses import replace
+
 import pytest
 
 from opskit import model, testing
@@ -206,3 +208,14 @@ def test_one_tenants_news_is_not_anothers():
 )
 def test_counts_name_what_is_not_zero(counts, text):
     assert text == telling.counted(counts)
+
+
+def test_a_run_that_takes_another_one_back_says_so():
+    started = replace(RUN, undoes="20261121T140200-prod")
+    made = model.PlanMade(AT, model.Plan((model.Batch((A,)),), {}, current=(B,), back={"a": ("x.1",)}))
+    assert [("INFO", "", "1 tenant to take back, 1 with nothing to take back")] == told(started, made)[1:]
+    begun = model.TenantStarted(AT, "a", 1, "app1", None)
+    assert [
+        ("INFO", "a", "taking back, 1 of 1"),
+        ("INFO", "a", "finished: 1.2 s"),
+    ] == told(started, made, begun, finished(MIGRATED, seconds=1.2))[2:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 from receiver import address, receiver
@@ -147,6 +148,11 @@ def test_the_start_says_who_migrates_what_where():
     assert webhook.started("prod", RUN.run_id, RUN, plan("(shared)")).startswith(
         "prod: migrating the shared database on app1,"
     )
+
+
+def test_the_start_of_a_way_back_says_so():
+    back = replace(plan("acme"), back={"acme": ("a.0002",)})
+    assert webhook.started("prod", RUN.run_id, RUN, back).startswith("prod: taking back 1 tenant on app1,")
 
 
 def test_the_first_failure_names_its_tenant_and_why():
