@@ -159,7 +159,7 @@ def test_a_project_can_be_asked_through_it():
         }
     )
     asked = project.Project(environment, frameworks.get(environment), fleet)
-    assert (model.Tenant("acme", "A", "schema"),) == asked.tenants()
+    assert (model.Tenant("acme", "A", "schema"),) == asked.tenants(None)
     assert {"acme": model.TenantState(pending=("app.0001_x",))} == asked.survey().tenants
     assert [9.0, 9.0] == [command.timeout for command in fleet.commands]
 
