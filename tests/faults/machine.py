@@ -42,29 +42,29 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
     ) as at:
         if story.held:
             at.hold()
-        injectors = _roll(story, at)
+        injectors, last = _roll(story, at)
         _finish(at)
         played.struck = [each.done for each in injectors if each.done]
         played.broke = [f"{each.planned}: {each.broke!r}" for each in injectors if each.broke]
         played.codes = [sitting.code for sitting in at.sittings]
-        played.last = at.sittings[-1].said[-2000:]
+        played.last = last.said[-2000:]
         seen = truth.look(at, timed="clocks wrong" not in played.struck)
         played.misreports = truth.misreports(story, at, seen)
         if story.pauses and played.codes[0] != 0:
             played.misreports.append(
                 f"a pause that was taken for an end: exit {played.codes[0]}: {at.sittings[0].said}"
             )
-        if at.sittings[-1].code != 0:
-            played.misreports.append(f"never home: the last of {len(at.sittings)} tries exited {at.sittings[-1].code}")
+        if last.code != 0:
+            played.misreports.append(f"never home: the last of {len(at.sittings)} tries exited {last.code}")
     played.seconds = time.monotonic() - began
     return played
 
 
-def _roll(story: scenario.Scenario, at: world.World) -> list[kinds.Injector]:
-    """The rollout, and then `--resume` for as long as somebody is not home."""
+def _roll(story: scenario.Scenario, at: world.World) -> tuple[list[kinds.Injector], world.Sitting]:
+    """The rollout, and then `--resume` for as long as somebody is not home. The last of these sittings comes back."""
     injectors: list[kinds.Injector] = []
+    argv: tuple[str, ...] = ("migrate-all", "--env=prod", *story.flags)
     for number in range(TRIES):
-        argv = _next_command(at, story) if number else ("migrate-all", "--env=prod", *story.flags)
         sitting = at.type(*argv, "--format=json")
         mine = [kinds.Injector(at, each, sitting) for each in story.faults if each.sitting == number]
         for each in mine:
@@ -82,15 +82,15 @@ def _roll(story: scenario.Scenario, at: world.World) -> list[kinds.Injector]:
             break  # all is home: a fault that was to come later has nobody to strike
         if sitting.code == LOCKED:
             time.sleep(QUIET)
+        argv = _next_command(at, sitting)
     at.let_go()
     for each in injectors:
         each.join()
-    return injectors
+    return injectors, sitting
 
 
-def _next_command(at: world.World, story: scenario.Scenario) -> tuple[str, ...]:
+def _next_command(at: world.World, last: world.Sitting) -> tuple[str, ...]:
     """What the messages say to type next: `--resume`, and a new run where nothing can be resumed."""
-    last = at.sittings[-1]
     nothing = last.code == USAGE and "--resume" in last.argv
     if nothing or not any((run / "journal.jsonl").exists() for run in at.runs):
         return ("migrate-all", "--env=prod")
