@@ -53,6 +53,7 @@ class Fleet(testing.ScriptedFleet):
             {
                 "showtenants": model.Reply(0, out=json.dumps(rows)),
                 "status": lambda _: model.Reply(0, out=next(surveys)),
+                "timeouts": model.Reply(0, out='{"v": 1, "differ": []}'),
             }
         )
 

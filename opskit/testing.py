@@ -81,6 +81,7 @@ class ScriptedFleet:
         self.watch: Callable[[], None] = lambda: None
         self.ended = 0  # how often it was asked to end the command at work
         self.settings: dict[str, str] = {}  # of PostgreSQL
+        self.usual: dict[str, dict[str, str]] = {}
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
         self._script = dict(script or {})
@@ -108,7 +109,7 @@ class ScriptedFleet:
         """Whether it is open, and its line lives."""
         return self._serving
 
-    def ask(self, command: model.Command, *, configured: bool = False) -> model.Reply:  # noqa: ARG002 - the real one's
+    def ask(self, command: model.Command, *, configured: bool = False, usual: bool = False) -> model.Reply:  # noqa: ARG002 - the real one's
         """The scripted answer. Raises ConnectError for one without an exit code."""
         reply = self._answer(command.question or command.args[0], command)
         if reply.exit is None:

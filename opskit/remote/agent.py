@@ -76,10 +76,14 @@ def parse_env_file(text):
 
 
 def environment_of(env, message):
-    """A command's variables. Its settings of PostgreSQL stand behind those that are there: the last of a name wins."""
+    """A command's variables. Of a setting of PostgreSQL the last one wins: ours stand behind those that are there.
+
+    The usual ones stand before them.
+    """
     env = dict(env, **message.get("env", {}))
-    if message.get("pgoptions"):
-        env["PGOPTIONS"] = ("%s %s" % (env.get("PGOPTIONS", ""), message["pgoptions"])).strip()
+    options = [message.get("pgusual"), env.get("PGOPTIONS"), message.get("pgoptions")]
+    if any(options):
+        env["PGOPTIONS"] = " ".join(filter(None, options))
     return env
 
 

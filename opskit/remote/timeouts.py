@@ -5,7 +5,7 @@ This text runs on the host, by itself, with the project's folder as working dire
     python -u -c <this text> <framework> <manage.py> '{"pgoptions": "-c lock_timeout=5000",
         "wanted": {"lock_timeout": "5000"}, "tenants": true}' <text of status.py>
 
-with these PGOPTIONS in its environment, behind what else was there, as a tenant's command has them. It answers
+with these PGOPTIONS in its environment, beside what else was there, as a tenant's command has them. It answers
 with one line of JSON on stdout, of the connections where something differs::
 
     {"v": 1, "differ": [{"tenant": id, "" for the master, "vendor": "postgresql", "found": {"lock_timeout": "0"},
@@ -147,7 +147,7 @@ def without(alias: str, settings: Dict[str, Any], ours: str) -> bool:
     options = dict(settings.get("OPTIONS") or {})
     if options.get("options"):  # opskit.tenants puts PGOPTIONS into them
         options["options"] = options["options"].replace(ours, "").strip()
-    os.environ["PGOPTIONS"] = before[: -len(ours)].strip() if before.endswith(ours) else before
+    os.environ["PGOPTIONS"] = before.replace(ours, "").strip()
     try:
         asked(alias, dict(settings, OPTIONS=options), {})
     except Exception:  # noqa: BLE001 - it can't be entered at all

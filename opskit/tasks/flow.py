@@ -31,6 +31,7 @@ from opskit.tasks import (
     settling,
     timeouts,
     undoing,
+    watchfulness,
     wiring,
 )
 from opskit.tasks.task import as_called, complain, show_summary
@@ -271,6 +272,8 @@ class Rollout:
             return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
         made = reviewed or self._plan(tenants, survey)
+        if made.batches:
+            watchfulness.switch_on(self.asked)
         self._refuse_timeouts(made)
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")

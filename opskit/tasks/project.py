@@ -109,12 +109,16 @@ class Project:
         survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(self.timed(asked)))
         return replace(survey, busy=survey.busy.intersection(names))
 
-    def timeouts(self, pgoptions: str, wanted: Mapping[str, str], *, tenants: bool) -> tuple[timeouts.Difference, ...]:
-        """The connections on which settings of PostgreSQL do not hold. Raises ListingError."""
+    def timeouts(
+        self, pgoptions: str, wanted: Mapping[str, str], *, tenants: bool, usual: bool = False
+    ) -> tuple[timeouts.Difference, ...]:
+        """The connections on which settings of PostgreSQL do not hold: the wanted ones, or the usual ones.
+
+        Raises ListingError.
+        """
         asked = timeouts.command(self.framework.name, pgoptions, wanted, tenants=tenants)
-        found: tuple[timeouts.Difference, ...] = self.read(
-            timeouts.read, self.fleet.ask(self.timed(asked), configured=True)
-        )
+        reply = self.fleet.ask(self.timed(asked), configured=not usual, usual=usual)
+        found: tuple[timeouts.Difference, ...] = self.read(timeouts.read, reply)
         return found
 
     def timed(self, command: model.Command) -> model.Command:

@@ -76,6 +76,9 @@ class Fleet:
         self._lock_wait = lock_wait  # seconds to wait for a lock that another run holds
         self.notice = notice  # hears what the operator should know
         self.settings: dict[str, str] = {}  # of PostgreSQL, for the commands of tenants: {name: value}
+        self.usual: dict[
+            str, dict[str, str]
+        ] = {}  # the same for one host, where nothing there says otherwise: {host: …}
         self._connector = connector
         self._timing = timing
         self.watch: Callable[[], None] = lambda: None  # called every now and then while a tenant's command is at work
@@ -217,13 +220,15 @@ class Fleet:
 
     # -- commands
 
-    def ask(self, command: model.Command, *, configured: bool = False) -> model.Reply:
+    def ask(self, command: model.Command, *, configured: bool = False, usual: bool = False) -> model.Reply:
         """Ask the project something. Raises what `open` raises, and ConnectError when the answer does not come.
 
-        Where it is `configured`, it is asked with the settings of PostgreSQL that a tenant's command has.
+        Where it is `configured`, it is asked with the settings of PostgreSQL that a tenant's command has; with the
+        `usual` ones, with those alone.
         """
-        more = {"pgoptions": pgoptions(self.settings)} if configured else {}
-        reply = self._alive().ask({**self._request(command), **more})
+        serving = self._alive()
+        more = self._options(settings=configured, usual=configured or usual)
+        reply = serving.ask({**self._request(command), **more})
         if reply.exit is None:
             raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
         return reply
@@ -240,11 +245,11 @@ class Fleet:
         of_it = {
             "label": label,
             "env": {"PGAPPNAME": self.application_name(label)},
-            "pgoptions": pgoptions(self.settings),
         }
         began = time.monotonic()
         self._ending = False
         serving = self._watched(self._holding())
+        of_it |= self._options(settings=True, usual=True)
         reply = serving.run({**self._request(command), **of_it}, output)
         while reply.exit is None and not reply.over and serving.lost:
             again = self._regain(label, reply.error)
@@ -257,6 +262,13 @@ class Fleet:
             reply = replace(reply, seconds=time.monotonic() - began)
         output.end()
         return replace(reply, marks=output.marks, tail=output.tail)
+
+    def _options(self, *, settings: bool, usual: bool) -> dict[str, str]:
+        """The settings of PostgreSQL that a command gets on the host that serves."""
+        return {
+            "pgoptions": pgoptions(self.settings) if settings else "",
+            "pgusual": pgoptions(self.usual.get(self.host, {})) if usual else "",
+        }
 
     def end(self) -> None:
         """End the command at work, as soon as its host hears it: SIGTERM to its process group, then SIGKILL."""

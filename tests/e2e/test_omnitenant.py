@@ -516,6 +516,18 @@ def test_a_timed_out_migration_whose_backend_goes_on_is_unknown_and_the_run_stop
     assert " ERROR tenant=s01 unknown after 5." in log
 
 
+def test_a_backend_whose_client_was_killed_ends_by_itself(project, operator):
+    project.create_tenants(schemas=2, databases=1)
+    (project.folder / "members" / "migrations" / "0004_sleep.py").write_text(SLEEPING)
+    change_env(operator, PGOPTIONS="-c work_mem=5MB")
+
+    report = operator.json("migrate-all", "--env=prod", "--timeout=5", "--tenants=s01", code=5)
+
+    (failed,) = report["outcomes"]
+    assert failed["error"].startswith("timed out after 5.")
+    assert project.execute("SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'opskit/%%/s01'") == []
+
+
 COMMITS_LATE = """
 from django.db import migrations
 

@@ -508,6 +508,21 @@ def test_settings_of_postgresql_stand_behind_those_that_the_host_has(environment
     assert [{"PGOPTIONS": "-c search_path=acme"}, {"PGOPTIONS": added}] == [json.loads(out) for out in asked]
 
 
+def test_the_usual_settings_stand_before_those_that_the_host_has_and_are_one_hosts(environment):
+    app = replace(environment.app, env={"PGOPTIONS": "-c a=1"})
+    question = model.Command(("environment", "PGOPTIONS"))
+    with contextlib.closing(fleet.Fleet(replace(environment, app=app), places.HOLD, timing=places.FAST)) as hosts:
+        hosts.open()
+        hosts.settings["b"] = "2"
+        hosts.usual["another"] = {"c": "4"}
+        without = run(hosts, "environment", "PGOPTIONS").tail
+        hosts.usual[hosts.host] = {"c": "3"}
+        told = run(hosts, "environment", "PGOPTIONS").tail
+        asked = [hosts.ask(question, **how).out for how in ({}, {"usual": True}, {"configured": True})]
+    expected = ["-c a=1 -c b=2", "-c c=3 -c a=1 -c b=2", "-c a=1", "-c c=3 -c a=1", "-c c=3 -c a=1 -c b=2"]
+    assert expected == [json.loads(each)["PGOPTIONS"] for each in (without, told, *asked)]
+
+
 def test_a_link_that_moves_in_mid_run_changes_nothing(environment, tmp_path):
     link = tmp_path / "current"
     link.symlink_to(tmp_path / "app")

@@ -1,0 +1,25 @@
+"""Lets PostgreSQL look whether a command is still there, so that what was killed does not go on in the database."""
+
+from __future__ import annotations
+
+from opskit import errors
+from opskit.tasks import project
+from opskit.transport import fleet
+
+_SETTING = {"client_connection_check_interval": "10000"}  # milliseconds; PostgreSQL 14 and newer, others refuse it
+_TOLD = ("omnitenant", "opskit", "django-tenants", "django-pgschemas", "django-tenant-schemas")
+"""The frameworks whose every connection `remote/timeouts.py` can try."""
+
+
+def switch_on(asked: project.Project) -> None:
+    """Give tenants' commands that setting, where every connection takes it and nothing there says otherwise."""
+    hosts = asked.fleet
+    if asked.framework.name not in _TOLD or hosts.host in hosts.usual:
+        return
+    hosts.usual[hosts.host] = dict(_SETTING)
+    try:
+        refused = asked.timeouts(fleet.pgoptions(_SETTING), _SETTING, tenants=True, usual=True)
+    except errors.OpskitError:  # it is no more than a help: without it, it is waited longer
+        refused = None
+    if refused is None or refused:
+        hosts.usual[hosts.host] = {}
