@@ -64,10 +64,17 @@ def _place(tenant: models.AbstractTenant) -> Iterator[None]:
         raise CommandError(f"{error}. nothing was created") from error
     try:
         yield
-    except BaseException:
+    except BaseException as failure:
         if made:
-            making.drop(tenant)
+            _remove(tenant, failure)
         raise
+
+
+def _remove(tenant: models.AbstractTenant, failure: BaseException) -> None:
+    try:
+        making.drop(tenant)
+    except TenantDatabaseError as error:
+        raise CommandError(f"{history.reason(failure)}. but this could not be removed: {error}") from failure
 
 
 def _migrate(tenant: models.AbstractTenant, hear: telling.Hear) -> None:

@@ -237,7 +237,9 @@ def test_grep_finds_the_failures_in_what_tee_has_written(project):
 def test_the_master_database_comes_first(project):
     project.manage("migrate", "opskit_tenants", "0001")
     said = project.manage("migratealltenants", expect=1)
-    assert "opskit_tenants.0002_schemas_and_servers" in said.err
+    assert said.err.startswith(
+        "ERROR the master database has pending migrations (opskit_tenants.0002_schemas_and_servers)"
+    )
     assert 0 == project.database("acme").stat().st_size
 
 
@@ -245,7 +247,8 @@ def test_conflicting_migrations_refuse_before_the_first_tenant(project):
     project.add_migration("", name="0003_here")
     project.add_migration("", name="0003_there")
     said = project.manage("migratealltenants", expect=1)
-    assert ("", True) == (said.out, "conflicting migrations in the code (products: 0003_here" in said.err)
+    assert "" == said.out
+    assert said.err.startswith("ERROR conflicting migrations in the code (products: 0003_here, 0003_there)")
     assert 0 == project.database("acme").stat().st_size
 
 

@@ -42,3 +42,21 @@ def test_a_missing_database_is_its_tenants_error_without_credentials(project, po
     error = project.status()[tenant]["error"]
     assert f'database "{tenant}_db" does not exist' in error
     assert postgres.password not in error
+
+
+STAYS = """
+import atexit
+def stay(apps, schema_editor):
+    import psycopg
+    other = psycopg.connect(**schema_editor.connection.get_connection_params())
+    atexit.register(other.close)
+    raise ValueError("no")
+"""
+
+
+def test_a_database_that_cant_be_removed_again_is_named(project, postgres, tenant):
+    project.add_migration("migrations.RunPython(stay)", STAYS)
+    said = project.manage("createtenant", f"--tenant-id={tenant}", "--name=N", expect=1)
+    assert "ValueError: no. but this could not be removed: drop database" in said.err
+    assert f'database "{tenant}_db" is being accessed by other users' in said.err
+    assert {} == project.status()

@@ -42,13 +42,20 @@ class Command(BaseCommand):
             if preview and options["format"] == "jsonl":
                 raise CommandError(_NO_EVENTS, returncode=flags.WRONG)
             with logs.opened(options["log_file"]) as log, code.shared():
-                rollout = rolling.prepare(asked)
+                rollout = self._prepared(asked)
                 if preview:
                     self._preview(rollout, options)
                 else:
                     self._migrate(rollout, asked, options["format"], log)
         except errors.UsageError as error:
             raise flags.refusal(error) from error
+
+    def _prepared(self, asked: rolling.Options) -> rolling.Rollout:
+        try:
+            return rolling.prepare(asked)
+        except CommandError as error:
+            printing.write(self.stderr, f"ERROR {printing.shown(str(error))}")  # what grep looks for in a log
+            raise
 
     def _preview(self, rollout: rolling.Rollout, options: dict[str, Any]) -> None:
         todo = {
