@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,16 +75,11 @@ def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
     why = "this framework can't be asked what is pending" if reason != step.INTERRUPTED else "the run was left before"
     doubt = f"{plural(unverified, 'tenant')} could not be verified: {why}."
     return [
-        f"{plural(len(outcomes), 'tenant')}: {_counted(run.counts(), run.started)}.{printable(stopped)}",
+        f"{plural(len(outcomes), 'tenant')}: {telling.counted(run.counts(), run.started)}.{printable(stopped)}",
         f"it took back what run {run.started.undoes} applied." if run.started and run.started.undoes else "",
         doubt if unverified else "",
         f"what is required first was overridden: {printable(run.override)}" if run.override else "",
     ]
-
-
-def _counted(counts: Mapping[str, int], started: model.RunStarted | None) -> str:
-    told = telling.counted(counts)
-    return told.replace("migrated", "taken back") if started and started.undoes else told
 
 
 def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool = False) -> str:
@@ -263,7 +258,7 @@ def _run_row(folder: Path) -> tuple[str, ...]:
         name,
         journal.environment_of(name),
         printable(started.operator) if started else "",
-        _counted(finished.counts if finished else run.counts(), started),
+        telling.counted(finished.counts if finished else run.counts(), started),
         took,
         _ending(folder, finished),
     )

@@ -140,6 +140,7 @@ def _of_the_run(event: model.RunStarted | model.RunResumed | model.Notice | mode
     return Line(event.at, level, "", f"run ended: {event.reason}: {counted(event.counts)}")
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """`10 migrated, 1 failed`: what is not zero."""
-    return ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no tenants"
+def counted(counts: Mapping[str, int], started: model.RunStarted | None = None) -> str:
+    """`10 migrated, 1 failed`: what is not zero. Of a run that undoes another, `10 taken back`."""
+    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no tenants"
+    return told.replace("migrated", "taken back") if started and started.undoes else told

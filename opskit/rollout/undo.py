@@ -39,8 +39,8 @@ def make_plan(
 ) -> model.Plan:
     """Who is taken back, who has nothing left to take back (current), and who is refused: not touched at all.
 
-    `tenants` are all that there are; `held` is {tenant_id: why it must not be started now}. Raises UsageError and
-    CannotStart for a canary, as a plan forwards does.
+    `tenants` are all that there are; `held` is {tenant_id: why it must not be started now}, which says nothing where
+    nothing is left. Raises UsageError and CannotStart for a canary, as a plan forwards does.
     """
     there = {tenant.id for tenant in tenants}
     refused = {name: _refusal(name, ways, held) for name in ways if name in there}
@@ -64,4 +64,4 @@ def make_plan(
 
 
 def _refusal(name: str, ways: Mapping[str, model.WayBack], held: Mapping[str, str]) -> str:
-    return held.get(name, "") or ways[name].refusal
+    return (held.get(name, "") if ways[name].left else "") or ways[name].refusal

@@ -173,6 +173,8 @@ class Rollout:
             return
         self.asked.fleet.end()  # where that was asked for, and not said yet
         again = f"`invoke migrate-all --env={self.asked.environment.name} --resume={self.record.folder.name}`"
+        if self.options.undo:
+            again = f"`invoke undo --run={self.options.undo.run_id} --yes`"
         for tenant in self.record.run.at_work:
             left = f"left `{named(tenant)}` on {self.asked.fleet.at_work}"
             self._late_notice(f"{left}: it is being ended, and how is written down there. {again} picks it up")

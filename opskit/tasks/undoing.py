@@ -107,7 +107,9 @@ def show(environment: model.Environment, options: project.Options, run: runs.Run
     with wiring.reachable(environment) as reached, contextlib.closing(fleet.Fleet(reached, notice=complain)) as hosts:
         asked = project.Project(reached, frameworks.get(reached), hosts)
         found = ways(asked, asked_for)
-        found |= {name: replace(found[name], refusal=why) for name, why in held(asked, asked_for).items()}
+        for name, why in held(asked, asked_for).items():
+            if name in found and found[name].left:
+                found[name] = replace(found[name], refusal=why)
     if options.json:
         answer_data(as_json(asked_for.run_id, run, environment.name, found))
     else:
@@ -138,22 +140,25 @@ def as_text(run_id: str, run: runs.Run, environment: str, found: Mapping[str, mo
     loses = dict.fromkeys(each for way in able.values() for each in way.loses)
     if loses:
         parts.append(f"with it goes what was written there since: {some(list(loses), 10)}.")
+    parts += _not_back(run_id, run, environment, found)
+    if able:
+        parts.append(f"next: `invoke undo --run={run_id} --yes` takes {plural(len(able), 'tenant')} back.")
+    return "\n".join(parts or [f"nothing is left to take back of run {run_id}."])
+
+
+def _not_back(run_id: str, run: runs.Run, environment: str, found: Mapping[str, model.WayBack]) -> Iterable[str]:
+    """Who is not taken back, and what."""
     for why, names in _refused(found).items():
-        parts.append(f"not taken back: {plural(len(names), 'tenant')} ({some(names)}): {printable(why)}.")
+        yield f"not taken back: {plural(len(names), 'tenant')} ({some(names)}): {printable(why)}."
     unsure = undo.uncertain(run)
     if unsure:
         again = f"`invoke migrate-all --env={environment} --resume={run_id}` finds out"
-        parts.append(f"not taken back, since nobody knows what the run did there: {some(unsure)}. {again}.")
+        yield f"not taken back, since nobody knows what the run did there: {some(unsure)}. {again}."
     if undo.shared(run):
-        parts.append(f"the shared database keeps {some(undo.shared(run))}: that is taken back by hand, and last.")
+        yield f"the shared database keeps {some(undo.shared(run))}: that is taken back by hand, and last."
     done = sum(1 for way in found.values() if not way.left and not way.refusal)
-    if done:
-        parts.append(f"{plural(done, 'tenant')} of {len(found)} have nothing left to take back.")
-    if not able:
-        return "\n".join(
-            [*parts, f"nothing is left to take back of run {run_id}." if done or not found else ""]
-        ).strip()
-    return "\n".join([*parts, f"next: `invoke undo --run={run_id} --yes` takes {plural(len(able), 'tenant')} back."])
+    if 0 < done < len(found):
+        yield f"{done} of {plural(len(found), 'tenant')} {'has' if done == 1 else 'have'} nothing left of it."
 
 
 def _alike(able: Mapping[str, model.WayBack]) -> dict[model.WayBack, list[str]]:

@@ -48,6 +48,11 @@ def test_the_plan_has_those_that_can_go_back_and_names_the_others():
     assert ({"a": (X,)}, 3.0, 1, 2) == (made.back, made.stagger, made.canaries, made.retries)
 
 
+def test_who_has_nothing_left_needs_no_start_whatever_an_earlier_try_does():
+    made = undo.make_plan(TENANTS, {"a": model.WayBack()}, {"a": "at work"}, model.Controls())
+    assert (("a",), {}) == (tuple(each.id for each in made.current), dict(made.refused))
+
+
 def test_a_canary_that_can_not_go_back_stops_it():
     how = model.Controls(canary=model.Canary(patterns=("a",)))
     with pytest.raises(errors.CannotStart, match="the canary `a` can't be migrated: no"):
