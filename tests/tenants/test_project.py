@@ -54,6 +54,41 @@ def test_a_context_sends_queries_to_its_tenant_and_closes_what_it_opened(project
     ] == shell(project, CONTEXT).out.splitlines()
 
 
+TASKS = """
+import asyncio
+from opskit.tenants.context import tenant_context
+from opskit.tenants.models import Tenant
+from products.models import Category
+tenants = list(Tenant.objects.exclude(tenant_id="initech"))
+async def names(tenant):
+    with tenant_context(tenant):
+        await Category.objects.acreate(name=tenant.tenant_id)
+        await asyncio.sleep(0)
+        return [each.name async for each in Category.objects.all()]
+async def both():
+    return await asyncio.gather(*map(names, tenants))
+print(asyncio.run(both()))
+"""
+
+
+def test_two_tasks_at_once_are_in_a_tenant_each(project):
+    for tenant in ("acme", "globex"):
+        project.manage("migratetenant", f"--tenant-id={tenant}")
+    assert "[['acme'], ['globex']]\n" == shell(project, TASKS).out
+
+
+BOTH = """
+from opskit.tenants.context import tenant_context
+from opskit.tenants.models import Tenant
+from users.models import User
+User.objects.create(name="everywhere")
+with tenant_context(Tenant.objects.get(tenant_id="acme")):
+    User.objects.create(name="acme's")
+    print([user.name for user in User.objects.all()])
+print([user.name for user in User.objects.all()])
+"""
+
+
 def test_an_app_lives_in_the_master_in_tenants_or_in_both(project):
     settings(project, "OPSKIT_TENANTS = {'SHARED_APPS': ['users'], 'TENANT_APPS': ['users', 'products']}")
     project.manage("migrate")
@@ -63,6 +98,7 @@ def test_an_app_lives_in_the_master_in_tenants_or_in_both(project):
     assert {"users_user", "opskit_tenants_tenant"} == tables - {"django_migrations", "sqlite_sequence"}
     tables = {name for (name,) in project.sql("acme", "SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"users_user", "products_product", "products_category"} == tables - {"django_migrations", "sqlite_sequence"}
+    assert ['["acme\'s"]', "['everywhere']"] == shell(project, BOTH).out.splitlines()
 
 
 def test_a_tenant_may_name_an_alias_or_a_variable_and_its_secret_is_never_shown(project):
