@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opskit import errors, journal, model, testing
@@ -198,7 +198,7 @@ def _holds(story: Story) -> None:
             assert outcome.status is STATUS.UNKNOWN, f"{name} is still at work, and is called {outcome.status}"
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a story is long
 @given(st.data(), CONTROLS)
 def test_whatever_happens_nothing_is_said_wrongly_or_done_twice_and_in_the_end_all_are_home(data, controls):
     numbers = st.none() | st.integers(0, 25)
@@ -225,7 +225,7 @@ def test_whatever_happens_nothing_is_said_wrongly_or_done_twice_and_in_the_end_a
 
 
 @pytest.mark.parametrize("event", ["TenantStarted", "TenantFinished", "PlanMade", "RunResumed"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_line_that_is_cut_off_anywhere_is_no_event(tmp_path_factory, event, data):
     story = Story(data, calm=True)
