@@ -37,6 +37,7 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
         home=story.home,
         orders=story.orders,
         package=package,
+        env=story.env,
         ssh={"client": story.client, "reconnect": story.reconnect},
         rollout={"settle": story.settle},
     ) as at:

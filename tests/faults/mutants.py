@@ -53,7 +53,10 @@ HOST_AWAY = _of(
     scenario.Planned("host away until let go", lasts=machine.LIMIT), orders={"held": [FIRST]}, held=1, hosts=2
 )
 ALL_KILLED = _of(
-    scenario.Planned("everything killed in a statement", lasts=machine.LIMIT), orders={"held_inside": [FIRST]}, held=1
+    scenario.Planned("everything killed in a statement", lasts=machine.LIMIT),
+    orders={"held_inside": [FIRST]},
+    held=1,
+    env=scenario.UNWATCHFUL,
 )
 
 MUTANTS = {

@@ -13,6 +13,10 @@ from faults import world
 LONG = 1.5  # seconds of a slow tenant's migrations, each
 
 
+UNWATCHFUL = {"PGOPTIONS": "-c client_connection_check_interval=0"}
+"""A project that wants its backends to go on without their clients: opskit leaves that alone."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """One fault: its name in faults.KINDS, when it strikes, and how many seconds it lasts."""
@@ -43,6 +47,7 @@ class Scenario:
     orders: dict = field(default_factory=dict)  # what the witness is told
     reconnect: str = "20s"  # as the inventory says it
     settle: str = "20s"
+    env: dict = field(default_factory=dict)  # app.env, besides the usual
     held: int = 0  # the sitting after whose end everything that is held is let go
 
     @property
@@ -121,6 +126,7 @@ def draw(seed: int) -> Scenario:
         orders=_orders(seed, dice, left, kinds, struck),
         reconnect=dice.choice(("1s", "20s", "20s", "20s")),
         settle=dice.choice(("1s", "20s")),
+        env=dice.choice(({}, UNWATCHFUL)),
     )
 
 

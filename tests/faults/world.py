@@ -472,7 +472,7 @@ def _write_inventory(world: World, identity: Path, more: dict) -> None:
         "app": {
             "path": str(PROJECT),
             "python": sys.executable,
-            "env": _settings(framework, world.database.server, world.folder / "witness"),
+            "env": {**_settings(framework, world.database.server, world.folder / "witness"), **more.pop("env", {})},
         },
         "framework": framework,
         "hosts": hosts,
