@@ -101,7 +101,14 @@ def of_opskit() -> Iterator[Connection]:
             yield tenant.tenant_id, "tenant:%s" % tenant.tenant_id, databases.settings_for(tenant)
 
 
-OWN = {"omnitenant": of_omnitenant, "opskit": of_opskit}
+def of_django() -> Iterator[Connection]:
+    """Plain Django's: a tenant is called as its alias."""
+    for alias, settings in status.database_settings().items():
+        if alias != status.default_master():
+            yield alias, alias, settings
+
+
+OWN = {"omnitenant": of_omnitenant, "opskit": of_opskit, "databases": of_django}
 
 
 # ---------------------------------------------------------------- one of them
