@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
-from e2e import test_omnitenant, test_resume_postgresql
+import pytest
+
+from e2e import test_frameworks, test_omnitenant, test_resume_postgresql
 from e2e.test_omnitenant import by_status, change_env, eventually
 
 operator, project = test_omnitenant.operator, test_omnitenant.project
+new, operate = test_frameworks.new, test_frameworks.operate
 
 SLEEPING = """
 from django.db import migrations
@@ -92,3 +96,23 @@ def test_a_backend_of_an_earlier_try_that_is_still_at_work_keeps_its_tenant_from
     assert (by_status(held), backends) == ({"failed": ["s01"], "migrated": ["s02"]}, [(1,)])
     assert by_status(done) == {"current": ["s02"], "migrated": ["s01"]}
     assert not any("members.0004_sleep" in project.history(name) for name in ("s01", "s02"))
+
+
+@pytest.mark.parametrize("framework", test_frameworks.EVERY)
+def test_a_run_of_another_framework_is_taken_back(new, operate, framework):
+    project = new(framework)
+    project.create("s01", "s02")
+    desk = operate(project)
+    added = project.add_migration()
+    if framework == "databases":  # without a router, every app is the shared database's, too
+        project.manage("migrate", "--noinput")
+    shared = project.history()
+    run = test_frameworks.report(desk, "migrate-all", "--tenants=s01")["run_id"]
+
+    done = desk.run("undo", f"--run={run}", "--yes", "--format=json")
+
+    assert done.code == 0, done.err
+    (outcome,) = json.loads(done.out)["outcomes"]
+    assert (outcome["tenant_id"], outcome["status"], outcome["taken_back"]) == ("s01", "migrated", [added])
+    assert added not in project.history("s01")
+    assert project.history() == shared
