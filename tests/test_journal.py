@@ -4,6 +4,8 @@ import contextlib
 import json
 import resource
 import stat
+import subprocess
+import sys
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -459,6 +461,45 @@ def test_a_resumed_record_goes_on_counting(tmp_path):
         record.append(EVENTS[-1])
     assert [1, 2, 3] == [json.loads(line)["seq"] for line in lines_of(folder)]
     assert [EVENTS[0], EVENTS[2], EVENTS[-1]] == list(journal.read(folder))
+
+
+def test_a_record_that_was_cut_at_any_byte_is_its_whole_lines_and_goes_on_from_there(tmp_path):
+    """What a kill or a full disk leaves, whatever byte it came at."""
+    whole = written(tmp_path, EVENTS[0], EVENTS[2], EVENTS[-1])
+    content = (whole / "journal.jsonl").read_bytes()
+    after = model.Notice(AT, "after")
+    for at in range(len(content)):
+        (whole / "journal.jsonl").write_bytes(content[:at])
+        kept = [EVENTS[0], EVENTS[2], EVENTS[-1]][: content[:at].count(b"\n")]
+        assert kept == list(journal.read(whole))
+        with contextlib.closing(journal.reopen(whole, sync=False)) as record:
+            record.append(after)
+        assert [*kept, after] == list(journal.read(whole))
+
+
+KILLED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from opskit import journal, model
+record = journal.create(Path(sys.argv[1]), sys.argv[2])
+for number in range(1_000_000):
+    record.append(model.Notice(datetime.now(UTC), f"{number} " + "x" * (number * 37 % 5000)))
+"""
+
+
+@pytest.mark.parametrize("size", [1, 1000, 20_000, 100_000])
+def test_a_writer_that_is_killed_leaves_whole_events_in_their_order(tmp_path, size):
+    file = tmp_path / ".opskit" / "runs" / RUN / "journal.jsonl"
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), RUN]) as writer:
+        while not file.exists() or file.stat().st_size < size:
+            assert writer.poll() is None
+        writer.kill()
+    written_ = [event.text.partition(" ")[0] for event in journal.read(file.parent)]
+    assert written_ == [str(number) for number in range(len(written_))]
+    with contextlib.closing(journal.reopen(file.parent, sync=False)) as record:
+        record.append(model.Notice(AT, "after"))
+    assert len(list(journal.read(file.parent))) == len(written_) + 1
 
 
 @pytest.mark.parametrize("kept", [1, 40, -1])

@@ -172,7 +172,8 @@ class Rollout:
         if not self.interrupted.at_work:
             return
         self.asked.fleet.end()  # where that was asked for, and not said yet
-        again = f"`invoke migrate-all --env={self.asked.environment.name} --resume={self.record.folder.name}`"
+        run, name = self.record.folder.name, self.asked.environment.name
+        again = f"`invoke migrate-all --env={name} --resume={run} --lock-wait=1h`"
         if self.options.undo:
             again = f"`invoke undo --run={self.options.undo.run_id} --yes`"
         for tenant in self.record.run.at_work:

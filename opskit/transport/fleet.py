@@ -19,6 +19,7 @@ _CAT = (  # a file that somebody took away has nothing to say
 _RECALL = 600.0  # seconds that reading a kept output may take
 _SUDO_HINT = "`app.sudo_password: ask`, or a file of yours there, gives it one."
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
+_ASKED = 2  # times, where the line is lost meanwhile
 _LONGEST = 30.0  # seconds between two tries to reach a lost host again
 
 
@@ -223,15 +224,17 @@ class Fleet:
     def ask(self, command: model.Command, *, configured: bool = False, usual: bool = False) -> model.Reply:
         """Ask the project something. Raises what `open` raises, and ConnectError when the answer does not come.
 
+        Where the line is lost meanwhile, it is asked once more, over another one: a question changes nothing.
         Where it is `configured`, it is asked with the settings of PostgreSQL that a tenant's command has; with the
         `usual` ones, with those alone.
         """
-        serving = self._alive()
-        more = self._options(settings=configured, usual=configured or usual)
-        reply = serving.ask({**self._request(command), **more})
-        if reply.exit is None:
-            raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
-        return reply
+        for _ in range(_ASKED):
+            serving = self._alive()
+            more = self._options(settings=configured, usual=configured or usual)
+            reply = serving.ask({**self._request(command), **more})
+            if reply.exit is not None:
+                return reply
+        raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
 
     def run(
         self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear

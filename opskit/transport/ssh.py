@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -146,6 +147,8 @@ def connect(environment: model.Environment, host: model.Host) -> SshStream:
     connection = _prepare(environment, host)
     where = f"{connection.host}:{connection.port}"
     try:
+        if connection.gateway is None:
+            look_up(connection.host, connection.port, environment.ssh.connect_timeout)
         connection.open()
         channel = _session(connection, environment)
     except errors.OpskitError:
@@ -155,6 +158,23 @@ def connect(environment: model.Environment, host: model.Host) -> SshStream:
         _hang_up(connection)
         raise _explain(error, where, connection, environment.ssh) from error
     return SshStream(connection, channel)
+
+
+def look_up(host: str, port: int, limit: float, lookup: Callable[[str, int], Any] = socket.getaddrinfo) -> None:
+    """Have a name resolved, which may take a resolver minutes. Raises ConnectError after `limit` seconds.
+
+    What else is wrong with the name, connecting says.
+    """
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            lookup(host, port)
+
+    asking = threading.Thread(target=ask, daemon=True, name="opskit-resolver")
+    asking.start()
+    asking.join(limit)
+    if asking.is_alive():
+        raise errors.ConnectError(f"cannot connect to {host}:{port}: its name was not resolved within {limit:g} s")
 
 
 def _hang_up(connection: Any) -> None:

@@ -92,7 +92,7 @@ def test_the_third_signal_leaves_the_command_and_says_where_it_is_and_how_to_pic
         child = json.loads(record.read_text())["pid"]
         meanwhile = desk.run("migrate-all")
 
-    again = f"`invoke migrate-all --env=prod --resume={desk.runs[0].name}`"
+    again = f"`invoke migrate-all --env=prod --resume={desk.runs[0].name} --lock-wait=1h`"
     assert result.code == 130
     assert statuses(result) == {"globex": "skipped", "initech": "skipped", "acme": "unknown"}
     said = f"left `acme` on local (process {child}): it is being ended, and how is written down there. "
