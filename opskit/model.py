@@ -132,7 +132,7 @@ class Environment:
     name: str
     hosts: tuple[Host, ...]
     app: App
-    framework: str  # a key of opskit.frameworks
+    framework: str  # a key of opskit.frameworks, or `auto`
     custom: Custom | None = None
     aliases: tuple[str, ...] = ()  # globs of the aliases that are tenants, for `databases`
     ssh: Ssh = Ssh()
@@ -198,7 +198,7 @@ class Survey:
     `shared` is the shared database's pending, None where nobody can say; `tenants` is {tenant_id: TenantState};
     `busy` those of the application names asked for that have a connection at work; `code` is
     {migration: digest of its source} for every migration of the code, empty where nobody can say;
-    `replaces` is {squashed migration: those that it replaces};
+    `replaces` is {squashed migration: those that it replaces}; `framework` is what the project is on;
     `listed` are the tenants, in the project's order, of a framework that has no command to list them.
     """
 
@@ -208,6 +208,7 @@ class Survey:
     code: Mapping[str, str] = field(default_factory=dict)
     listed: tuple[Tenant, ...] = ()
     replaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    framework: str = ""
 
 
 @dataclass(frozen=True)
@@ -370,9 +371,11 @@ class ProjectFacts:
     """What the project on a host says of itself. The first server is the master's.
 
     `commands` is {command: the app that gives it} of those asked for; `migrations` those of the code.
+    `frameworks` are those whose apps it has.
     """
 
     django: str = ""  # "" where it did not start
+    frameworks: tuple[str, ...] = ()
     package: str = ""  # the framework's version
     commands: Mapping[str, str] = field(default_factory=dict)
     migrations: frozenset[str] | None = None
@@ -409,6 +412,7 @@ class Look:
 
     hosts: tuple[Seen, ...]
     serving: str = ""  # "" where no project could be entered
+    framework: str = ""  # as it was found
     commands: tuple[str, ...] = ()  # that the framework needs
     tenants: tuple[Tenant, ...] | None = None
     listing_error: str = ""

@@ -507,8 +507,8 @@ def test_a_broken_file_names_the_line_and_quotes_nothing(tmp_path, text):
         (app(wrapper=["a", "\0"]), "app.wrapper[1]: holds a NUL character"),
         (app(wrapper=["a", ["b"]]), "app.wrapper[1]: expected text, found a list"),
         (app(wrapper={"a": "b"}), "app.wrapper: expected a list, found a mapping"),
-        (smallest(framework="omnitennant"), "framework: expected `omnitenant` or `opskit` or `django-tenants` or `django-pgschemas` or `django-tenant-schemas`, found `omnitennant`"),
-        (smallest(framework=["x"]), "framework: expected `omnitenant` or `opskit` or `django-tenants` or `django-pgschemas` or `django-tenant-schemas`, found a list"),
+        (smallest(framework="omnitennant"), "framework: expected `auto` or `omnitenant` or `opskit` or `django-tenants` or `django-pgschemas` or `django-tenant-schemas`, found `omnitennant`"),
+        (smallest(framework=["x"]), "framework: expected `auto` or `omnitenant` or `opskit` or `django-tenants` or `django-pgschemas` or `django-tenant-schemas`, found a list"),
         (smallest(framework="custom"), "framework: `custom` needs its commands: a mapping with `name: custom`"),
         (custom(name="omnitenant"), "framework.name: `omnitenant` takes no commands: write `framework: omnitenant` alone"),
         (smallest(framework="databases"), "framework: `databases` needs its aliases: a mapping with `name: databases`"),
@@ -596,7 +596,6 @@ inventories/prod.yaml: app.path: is missing, and has no default
 inventories/prod.yaml: app.env.A: `GONE` is not set in your environment. export it, and run this again
 inventories/prod.yaml: hosts[0].port: expected a whole number, found `x`
 inventories/prod.yaml: hosts[1].port: expected a whole number, found `y`
-inventories/prod.yaml: framework: is missing, and has no default
 inventories/prod.yaml: confim: unknown key. did you mean `confirm`?"""
     assert expected == str(caught.value)
 
@@ -883,6 +882,11 @@ def test_the_examples_custom_framework_is_one(tmp_path):
 def test_the_examples_databases_are_a_framework(tmp_path):
     environment = read(with_staging(tmp_path), with_databases(EXAMPLE.read_text("utf-8")), EXAMPLES)
     assert (environment.framework, environment.custom, environment.aliases) == ("databases", None, ("tenant_*",))
+
+
+def test_without_a_framework_the_project_is_asked(tmp_path):
+    assert load(tmp_path, {"app": {"path": "/srv"}, "hosts": ["a"]}).framework == "auto"
+    assert load(tmp_path, smallest(framework="Auto")).framework == "auto"
 
 
 def test_one_glob_alone_is_a_list_of_one(tmp_path):

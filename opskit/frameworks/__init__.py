@@ -7,10 +7,19 @@ here (and, where it can't say what is pending, a branch to the question in `remo
 from __future__ import annotations
 
 from opskit import errors, model
-from opskit.frameworks import custom, databases, django_tenants, omnitenant, pgschemas, tenant_schemas, tenants_app
+from opskit.frameworks import (
+    auto,
+    custom,
+    databases,
+    django_tenants,
+    omnitenant,
+    pgschemas,
+    tenant_schemas,
+    tenants_app,
+)
 from opskit.frameworks.framework import Framework, Target
 
-__all__ = ["NAMED", "NAMES", "Framework", "Target", "get"]
+__all__ = ["AUTO", "KNOWN", "NAMED", "NAMES", "Framework", "Target", "get"]
 
 _NAMED = (
     omnitenant.FRAMEWORK,
@@ -19,22 +28,29 @@ _NAMED = (
     pgschemas.FRAMEWORK,
     tenant_schemas.FRAMEWORK,
 )
-_KNOWN = {framework.name: framework for framework in _NAMED}
+KNOWN = {framework.name: framework for framework in _NAMED}
 
-NAMED = tuple(_KNOWN)
+NAMED = tuple(KNOWN)
 """Those that need no more than their name."""
 
 NAMES = (*NAMED, "databases", "custom")
+
+AUTO = auto.NAME
+"""In the place of a name: what the project says of itself."""
+
+_AUTO = auto.framework(_NAMED)
 
 
 def get(environment: model.Environment) -> Framework:
     """The environment's framework. Raises InventoryError for a name that is none."""
     if environment.framework == "custom" and environment.custom is not None:
         return custom.framework(environment.custom)
+    if environment.framework == AUTO:
+        return _AUTO
     if environment.framework == "databases":
         return databases.framework(environment.aliases)
     try:
-        return _KNOWN[environment.framework]
+        return KNOWN[environment.framework]
     except KeyError:
         raise errors.InventoryError(
             f"framework `{environment.framework}` is none of {', '.join(f'`{name}`' for name in NAMES)}"

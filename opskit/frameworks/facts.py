@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from opskit import errors, model
+from opskit import errors, frameworks, model
 from opskit.frameworks import django, listing
 from opskit.frameworks.framework import Framework, Target
 
@@ -19,8 +19,14 @@ def about_host(state_dir: str | None) -> model.Command:
 
 def about_project(framework: Framework, *, deep: bool) -> model.Command:
     """`deep` asks for every database server, and for what takes longer to find out."""
-    params = {"commands": list(commands(framework)), "deep": deep}
+    wanted = dict.fromkeys(name for each in _possible(framework) for name in commands(each))
+    params = {"commands": list(wanted), "deep": deep}
     return model.Command(args=(framework.name, json.dumps(params)), question="facts")
+
+
+def _possible(framework: Framework) -> Iterable[Framework]:
+    """Those that it may turn out to be."""
+    return frameworks.KNOWN.values() if framework.name == frameworks.AUTO else (framework,)
 
 
 def commands(framework: Framework) -> tuple[str, ...]:
@@ -67,6 +73,7 @@ def read_project(reply: model.Reply) -> model.ProjectFacts:
     ended = any(part.get("part") == "end" for part in parts)
     return model.ProjectFacts(
         django=_text(code.get("django")),
+        frameworks=tuple(map(_text, code.get("frameworks") or ())),
         package=_text(code.get("package")),
         commands={name: _text(app) for name, app in _mapping(code.get("commands")).items()},
         migrations=frozenset(map(_text, migrations)) if isinstance(migrations, list) else None,

@@ -38,6 +38,8 @@ def watching(asked: model.Command, names: Sequence[str], beginning: str, wait: f
 def read(reply: model.Reply) -> model.Survey:
     """The survey in a reply. Raises ListingError."""
     content = listing.parse(listing.answer(reply, "asking what is pending"))
+    if isinstance(content, dict) and isinstance(content.get("frameworks"), list):
+        raise not_one(content["frameworks"])
     if not isinstance(content, dict) or not isinstance(content.get("tenants"), list):
         raise errors.ListingError("asking what is pending gave no `tenants`")
     shared = content.get("shared")
@@ -49,7 +51,25 @@ def read(reply: model.Reply) -> model.Survey:
     digests = {str(name): str(digest) for name, digest in code.items()} if isinstance(code, dict) else {}
     states = dict(map(_state, content["tenants"]))
     replaces = _replaces(content.get("replaces"))
-    return model.Survey(pending, states, frozenset(busy), digests, _listed(content["tenants"]), replaces)
+    return model.Survey(
+        pending,
+        states,
+        frozenset(busy),
+        digests,
+        _listed(content["tenants"]),
+        replaces,
+        str(content.get("framework") or ""),
+    )
+
+
+def not_one(found: Sequence[Any]) -> errors.InventoryError:
+    """The inventory names no framework, and the project does not tell."""
+    names = [django.one_line(f"`{name}`") for name in found]
+    there = f"has the apps of {' and '.join(names)}" if names else "has the app of none that opskit knows"
+    return errors.InventoryError(
+        f"the inventory names no `framework`, and INSTALLED_APPS {there}",
+        hint="name it there: `framework: …` (docs/frameworks.md).",
+    )
 
 
 def _replaces(value: Any) -> dict[str, tuple[str, ...]]:

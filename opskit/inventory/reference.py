@@ -115,7 +115,7 @@ def for_editors() -> str:
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
-        "required": [each for each in whole["required"] if each != "hosts"],
+        "required": [each for each in whole["required"] if each != "framework"],
         "oneOf": [{"required": ["hosts"]}, {"required": ["hosts_from"]}],
         "definitions": definitions,
     }

@@ -516,10 +516,13 @@ class _Common(Entry):
 
 
 class NamedFramework(_Common):
-    framework: Annotated[str, PlainValidator(values.framework), WithJsonSchema(forms.choice(*frameworks.NAMED))] = told(
-        ...,
+    framework: Annotated[
+        str, PlainValidator(values.framework), WithJsonSchema(forms.choice(frameworks.AUTO, *frameworks.NAMED))
+    ] = told(
+        frameworks.AUTO,
         "name, or mapping",
-        "The tenancy framework. `custom` and `databases` alone are refused: they are mappings",
+        "The tenancy framework. `auto` takes the one whose app is in INSTALLED_APPS. `custom` and `databases` alone "
+        "are refused: they are mappings",
         example="omnitenant",
     )
 

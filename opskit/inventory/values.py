@@ -216,12 +216,12 @@ def framework(value: object) -> str:
         raise ValueError("`custom` needs its commands: a mapping with `name: custom`, `list`, `migrate` and `success`")
     if value == "databases":
         raise ValueError("`databases` needs its aliases: a mapping with `name: databases` and `aliases`")
-    return one_of(*_NAMED)(value)
+    return one_of(frameworks.AUTO, *_NAMED)(value)
 
 
 def mapping(value: object) -> str:
     """The name in a framework's mapping."""
-    if value in _NAMED:
+    if value in (frameworks.AUTO, *_NAMED):
         raise ValueError(f"{wording.shown(value)} takes no commands: write `framework: {value}` alone")
     return one_of("custom", "databases")(value)
 

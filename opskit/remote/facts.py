@@ -7,7 +7,8 @@ This text runs on the host, by itself, with the project's folder as working dire
 and answers with a line of JSON for each part, as soon as it has it: what was told before a database
 that does not answer, or a time limit, stands. Passwords are never told, nor anything that is not named here::
 
-    {"part": "code", "django": "5.2", "package": "1.0.2", "commands": {"migratetenant": "django_omnitenant"},
+    {"part": "code", "django": "5.2", "frameworks": ["omnitenant"], "package": "1.0.2",
+     "commands": {"migratetenant": "django_omnitenant"},
      "migrations": ["app.name", ...], "error": why these are not known}
     {"part": "server", "server": "db1:5432", "error": why it can't be asked, "vendor": "postgresql", "database": "acme",
      ...: see `postgresql`, `start_options` and `pooling`}
@@ -70,6 +71,8 @@ def look(framework: str, params: Dict[str, Any], tell: Callable[..., None]) -> D
     django.setup()
     for settings in status.database_settings().values():
         status.keep_secret(settings)
+    if framework == status.AUTO and len(status.installed()) == 1:
+        (framework,) = status.installed()
     tell(part="code", **code(framework, params["commands"]))
     master = master_of(framework)
     seen = status.server_of(master[1])
@@ -92,6 +95,7 @@ def code(framework: str, commands: List[str]) -> Dict[str, Any]:
     known = get_commands()
     told: Dict[str, Any] = {
         "django": django.get_version(),
+        "frameworks": status.installed(),
         "package": version(PACKAGES.get(framework, "")),
         "commands": {name: app_of(known[name]) for name in commands if name in known},
     }

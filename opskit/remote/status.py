@@ -8,6 +8,7 @@ This text runs on the host, by itself, with the project's folder as working dire
 (for `databases` there are also its `aliases`, a list of globs) and answers with one line of JSON on stdout::
 
     {"v": 1,
+     "framework": "django-tenants", where it was `auto`; if not just one is found, nothing but "frameworks": [...],
      "shared": {"pending": ["app.name", ...]},
      "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": "",
                   "place": ["server:port", "database", "schema"], "missing": false, "cut": false,
@@ -131,18 +132,24 @@ def complain(manage: str, question: Question) -> int:
 
 
 def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
-    if framework not in FRAMEWORKS:
+    if framework not in FRAMEWORKS and framework != AUTO:
         known = ", ".join(sorted(FRAMEWORKS))
         raise LookupError("no question for the framework `%s`, only for %s" % (framework, known))
     import django
 
     django.setup()
     keep_secret(database_settings())
+    if framework == AUTO:
+        found = installed()
+        if len(found) != 1:
+            return {"v": 1, "frameworks": found}
+        (framework,) = found
     master = FRAMEWORKS[framework][0]
     pending = Pending()
     at_work = busy(master(), params)  # first: what is not at work by now commits nothing after we have read
     shared = pending_on_master(master(), pending)
-    answer: Dict[str, Any] = {"v": 1, "shared": {"pending": shared}, "tenants": [], "code": pending.digests()}
+    answer: Dict[str, Any] = {"v": 1, "framework": framework, "shared": {"pending": shared}, "tenants": []}
+    answer["code"] = pending.digests()
     answer.update(at_work, replaces=pending.replaces())
     try:
         answer["tenants"] = list(every_tenant(framework, pending, params))
@@ -601,6 +608,24 @@ FRAMEWORKS: Dict[str, Tuple[Callable[[], str], Callable[[Pending, Dict[str, Any]
 def every_tenant(framework: str, pending: Any, params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     """The tenants' rows of the answer. `pending` hears each history in its `after`."""
     return FRAMEWORKS[framework][1](pending, params)
+
+
+APPS = {  # whose app in INSTALLED_APPS tells
+    "omnitenant": "django_omnitenant",
+    "opskit": "opskit.tenants",
+    "django-tenants": "django_tenants",
+    "django-pgschemas": "django_pgschemas",
+    "django-tenant-schemas": "tenant_schemas",
+}
+AUTO = "auto"  # in the place of a framework: find out
+
+
+def installed() -> List[str]:
+    """The frameworks that this project has, after its setup."""
+    from django.apps import apps
+
+    names = {config.name for config in apps.get_app_configs()}
+    return [framework for framework, app in APPS.items() if app in names]
 
 
 # ---------------------------------------------------------------- who is at work

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import invoke
 
 from opskit import errors, model
@@ -32,7 +34,8 @@ def check(
         raise errors.UsageError("--timeout: `0` would end every question at once")
     chosen = environment(context, env)
     with wiring.reachable(chosen) as reached:
-        found = checks.judge(looking.look(reached, patience, wiring.Clock()), reached)
+        seen = looking.look(reached, patience, wiring.Clock())
+        found = checks.judge(seen, replace(reached, framework=seen.framework))
     answer(shown.as_json(found, chosen.name) if as_json else shown.as_table(found, chosen.name))
     failed = any(each.status is model.CheckStatus.FAILED for each in found)
     return errors.CannotStart.exit_code if failed else 0

@@ -189,6 +189,8 @@ class Rollout:
             self.notice(f"taking back what run {self.options.undo.run_id} applied")
         if self.options.override:
             self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
+        if hosts.ready.records:
+            self.asked.find_framework()  # what reads how they ended
         for left in hosts.ready.records:
             self.notice(_left_behind(left))
             name = str(left.get("label", "?"))

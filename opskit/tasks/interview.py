@@ -19,7 +19,7 @@ from opskit.transport import fleet, look
 
 _MARK = b"\0opskit-find 1\n"
 _SECONDS = 10.0  # for the search on the host
-FRAMEWORKS = (*frameworks.NAMED, "custom")
+FRAMEWORKS = (frameworks.AUTO, *frameworks.NAMED, "custom")
 _WHICH = f"its tenancy framework ({', '.join(frameworks.NAMED)} or custom)"
 
 # What an entry of INSTALLED_APPS begins with, and what that means. Of the last ones only the name is known.

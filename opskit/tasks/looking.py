@@ -20,16 +20,32 @@ def look(environment: model.Environment, patience: float, clock: drive.Clock) ->
     A host that fails hides no other: never raises for what a host or its project did.
     """
     framework = frameworks.get(environment)
-    found = model.Look(hosts=(), commands=facts.commands(framework))
+    found = _of(model.Look(hosts=()), framework)
     for host in environment.hosts:
         alone = replace(environment, hosts=(host,), timeout=patience)
         with contextlib.closing(fleet.Fleet(alone)) as line:
-            asked = _Asked(project.Project(alone, framework, line), clock)
+            there = project.Project(alone, framework, line)
+            asked = _Asked(there, clock)
             seen = asked.host(host, deep=not found.serving)
+            framework = there.framework = _found(framework, environment, seen)
+            found = _of(found, framework)
             found = replace(found, hosts=(*found.hosts, seen))
             if not found.serving and _serves(seen, environment):
                 found = asked.environment(replace(found, serving=host.name), seen)
     return found
+
+
+def _of(found: model.Look, framework: frameworks.Framework) -> model.Look:
+    needed = () if framework.name == frameworks.AUTO else facts.commands(framework)
+    return replace(found, framework=framework.name, commands=needed)
+
+
+def _found(framework: frameworks.Framework, environment: model.Environment, seen: model.Seen) -> frameworks.Framework:
+    """The framework, now that a host's project has said which apps it has."""
+    told = seen.project.frameworks if seen.project else ()
+    if framework.name != frameworks.AUTO or len(told) != 1 or told[0] not in frameworks.KNOWN:
+        return framework
+    return frameworks.get(replace(environment, framework=told[0]))
 
 
 def _serves(seen: model.Seen, environment: model.Environment) -> bool:

@@ -68,13 +68,21 @@ class Options:
     out: str | None = None  # the file that the plan is to be written to
 
 
-@dataclass(frozen=True)
+@dataclass
 class Project:
-    """What the project says through a fleet, in a framework's words."""
+    """What the project says through a fleet, in a framework's words.
+
+    The framework is `auto` until the first survey has said which it is, where the inventory names none.
+    """
 
     environment: model.Environment
     framework: frameworks.Framework
     fleet: fleet.Fleet
+
+    def find_framework(self) -> None:
+        """Ask which framework it is, where nobody has asked yet. Raises ListingError, InventoryError."""
+        if self.framework.name == frameworks.AUTO:
+            self.survey()
 
     def tenants(self, survey: model.Survey | None, least: int = 1) -> tuple[model.Tenant, ...]:
         """The tenants there are, in the project's order. Raises ListingError, also for fewer than `least`.
@@ -87,6 +95,8 @@ class Project:
         return found
 
     def _listed(self, survey: model.Survey | None) -> tuple[model.Tenant, ...]:
+        if self.framework.name == frameworks.AUTO:
+            survey = self.survey()
         if self.framework.list is not None:
             reply = self.fleet.ask(self.timed(self.framework.list))
             found: tuple[model.Tenant, ...] = self.read(self.framework.read_list, reply)
@@ -107,6 +117,9 @@ class Project:
         everyone = self.fleet.application_name("", run_id)
         asked = surveys.watching(self.framework.survey, names, everyone, wait)
         survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(self.timed(asked)))
+        if self.framework.name == frameworks.AUTO:
+            self.framework = frameworks.get(replace(self.environment, framework=survey.framework))
+            self.fleet.notice(f"`{self.environment.name}` is on {survey.framework}, as its INSTALLED_APPS say.")
         return replace(survey, busy=survey.busy.intersection(names))
 
     def timeouts(

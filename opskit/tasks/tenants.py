@@ -43,7 +43,7 @@ def show_tenants(
     else:
         answer(_table(tenants, states, status))
     if status and survey is None:
-        complain(f"`{chosen.framework}` can't be asked what is applied and pending.")
+        complain(f"`{asked.framework.name}` can't be asked what is applied and pending.")
 
 
 def _json(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:

@@ -48,6 +48,7 @@ def meant(folder: Path, run: runs.Run) -> project.Undo:
 
 def refuse_framework(asked: project.Project) -> None:
     """Raises UsageError where the project can't say what can be reversed."""
+    asked.find_framework()
     if not question.can_be_asked(asked.framework):
         raise errors.UsageError(
             f"`{asked.framework.name}` can't say what can be reversed: it has commands of its own",

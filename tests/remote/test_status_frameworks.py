@@ -126,6 +126,21 @@ def test_a_tenant_table_that_is_not_there_says_why_it_lists_nobody(new, postgres
     assert 'relation "customers_customer" does not exist' in found["listing_error"]
 
 
+# ---------------------------------------------------------------- which framework
+
+
+def test_a_project_is_asked_which_framework_it_is_on(project):
+    project.create("s01")
+    done = project.run("-u", "-c", STATUS, "auto", "manage.py", "{}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    if project.framework == "databases":  # no app tells
+        assert found == {"v": 1, "frameworks": []}
+    else:
+        assert found["framework"] == project.framework
+        assert found["tenants"] == answer(project)["tenants"]
+
+
 # ---------------------------------------------------------------- nothing is created
 
 

@@ -379,6 +379,15 @@ def test_the_same_code_on_all_hosts_is_well():
     assert judged(two())["revision"] == (OK, "1a2b3c4d1a2b")
 
 
+def test_a_framework_that_the_inventory_does_not_name_and_the_project_does_not_tell_fails():
+    environment = replace(ENVIRONMENT, framework="auto")
+    nobody = judged(project(frameworks=()), environment)
+    two = judged(project(frameworks=("omnitenant", "opskit")), environment)
+    said = "the inventory names none, and INSTALLED_APPS has"
+    assert nobody["framework"] == (FAILED, f"{said} none that opskit knows")
+    assert two["framework"] == (FAILED, f"{said} omnitenant and opskit")
+
+
 def test_another_revision_on_another_host_fails():
     assert judged(two(revision="9f" * 20))["revision"] == (FAILED, "app1 1a2b3c4d1a2b, app2 9f9f9f9f9f9f")
 

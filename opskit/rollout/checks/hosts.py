@@ -172,11 +172,16 @@ def _project(
     yield model.Check("django", of, words.OK, facts.django)
     if environment.framework not in ("custom", "databases"):
         yield _framework(facts, of, environment.framework)
-    yield _commands(facts, of, look.commands, environment.framework)
+    if look.commands:
+        yield _commands(facts, of, look.commands, environment.framework)
     yield _database(facts, of)
 
 
 def _framework(facts: model.ProjectFacts, of: str, name: str) -> model.Check:
+    if name == "auto":
+        there = " and ".join(facts.frameworks) or "none that opskit knows"
+        said = f"the inventory names none, and INSTALLED_APPS has {there}"
+        return model.Check("framework", of, words.FAILED, said, "name it in the inventory: `framework: …`.")
     said = f"{name} {facts.package}"
     if not facts.package:
         return model.Check("framework", of, words.UNKNOWN, f"{name}, of no version that pip knows")
