@@ -50,10 +50,16 @@ def _appearances(secret: str) -> list[str]:
     return [secret, plain, *quoted, *(line for line in secret.splitlines() if len(line) >= _LINE)]
 
 
-def redact(text: str) -> str:
-    """`text` with passwords in URLs, connection strings and settings replaced, and the values that are known."""
+def hide(text: str) -> str:
+    """`text` without the values that are known: for our own words, in which `app.sudo_password: ask` is no secret."""
     for secret in _known:
         text = text.replace(secret, REDACTED)
+    return text
+
+
+def redact(text: str) -> str:
+    """`text` with passwords in URLs, connection strings and settings replaced, and the values that are known."""
+    text = hide(text)
     if "://" in text:
         text = _URL.sub(rf"\1{REDACTED}", text)
     if _hinted(text):

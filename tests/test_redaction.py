@@ -78,6 +78,11 @@ def test_of_two_that_are_known_the_longer_goes_first(known):
     assert "[REDACTED] [REDACTED]" == redaction.redact("hunter2hunter3 hunter2")
 
 
+def test_our_own_words_are_rid_of_what_is_known_alone(known):
+    known(["hunter2!"])
+    assert "`app.sudo_password: ask` and [REDACTED]" == redaction.hide("`app.sudo_password: ask` and hunter2!")
+
+
 STAYS = [
     "",
     "  Applying auth.0003_alter_user_password... OK",

@@ -243,7 +243,7 @@ class Rollout:
         self.record.emit(model.Output(tenant, text, partial))
 
     def notice(self, text: str) -> None:
-        self.record.emit(model.Notice(self.clock.now(), redaction.redact(as_called(text))))
+        self.record.emit(model.Notice(self.clock.now(), redaction.hide(as_called(text))))
 
     def _steps(self) -> str:
         return self._take_back(self.options.undo) if self.options.undo else self._migrate()

@@ -59,7 +59,7 @@ def _run(body: Callable[[], int | None]) -> int:
     except Exception as error:  # noqa: BLE001 - it is told, whatever it is
         if debugging:
             return _traced(error)
-        complain(f"opskit itself broke: {type(error).__name__}: {error}. `--debug` shows where.")
+        complain(f"opskit itself broke: {type(error).__name__}: {redaction.redact(str(error))}. `--debug` shows where.")
         return errors.OpskitError.exit_code
 
 
@@ -95,7 +95,7 @@ def complain(message: str) -> None:
     """Say a message on one line of stderr, with the name that this program was started by in its commands."""
     from opskit.reporters import text  # noqa: PLC0415 - start-up time
 
-    _write(sys.stderr, text.printable(redaction.redact(as_called(message))))
+    _write(sys.stderr, text.printable(redaction.hide(as_called(message))))
 
 
 def answer(message: str) -> None:
