@@ -62,6 +62,7 @@ def test_the_code_is_told(project):
     assert code == {
         "part": "code",
         "django": django.get_version(),
+        "frameworks": ["omnitenant"],
         "package": "1.0.2",
         "commands": {
             "showtenants": "django_omnitenant",
