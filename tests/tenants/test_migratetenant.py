@@ -84,6 +84,7 @@ def test_events_tell_a_program_what_was_pending_and_what_became_of_it(project):
         "host": "",
         "retryable": False,
         "fingerprint": None,
+        "taken_back": [],
     } == finished["outcome"]
     assert [f"  Applying {name}... OK" for name in ALL] == said.err.splitlines()
 
