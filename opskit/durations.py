@@ -7,7 +7,7 @@ import re
 
 from opskit import errors
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # `exact` says the later of two
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d)")
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|min|s|m|h|d))+")
 _BARE = re.compile(r"\d+(?:\.\d+)?")
