@@ -113,6 +113,11 @@ class Loader(MigrationLoader):
             super().check_consistent_history(connection)
             self.known.consistent.add(self.start)
 
+    def unrecorded(self) -> list[Node]:
+        """The squashed migrations that are applied in all their parts, and are to be recorded themselves."""
+        recorded = self.recorded or {}
+        return [key for key in self.replacements if key in self.applied_migrations and key not in recorded]
+
     @property
     def start(self) -> frozenset[Node]:
         """What is recorded of the migrations that the code has."""

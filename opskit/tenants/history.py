@@ -22,11 +22,13 @@ Node = tuple[str, str | None]  # (app label, migration name); None is before the
 class History:
     """`app.name` of what is applied, oldest first, and pending, in the order in which they would run.
 
-    `error` is why the database could not be asked, or must not be migrated.
+    `unrecorded` are squashed migrations whose parts are all applied: nothing of them is pending, and Django records
+    them at the next `migrate`. `error` is why the database could not be asked, or must not be migrated.
     """
 
     applied: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -99,7 +101,7 @@ def _ask(loader: code.Loader) -> History:
     pending = _forwards(loader, resolve(loader, Target()), loader.applied_migrations)
     recorded = loader.recorded or {}
     oldest_first = sorted(recorded, key=lambda node: recorded[node].pk)
-    return History(applied=names(oldest_first), pending=names(pending))
+    return History(names(oldest_first), names(pending), names(loader.unrecorded()))
 
 
 def _forwards(loader: Any, targets: Sequence[Node], applied: Collection[Node]) -> list[Node]:

@@ -94,7 +94,7 @@ def _states(
         if name in crowded:
             error = f"it shares its place with another tenant: {crowded[name]}"
         found[name] = model.TenantState(
-            applied=None if error else len(asked.applied), pending=asked.pending, error=error
+            applied=None if error else len(asked.applied), pending=asked.pending + asked.unrecorded, error=error
         )
     return found
 

@@ -184,3 +184,56 @@ def test_two_hundred_migrations_of_third_party_apps_come_out_as_with_migrate(pos
     held = loops.assert_alike()
     assert 150 < len(held["rows of django_migrations"])
     assert 400 < len(held["columns"])
+
+
+_COUNTED = """
+from django.db.backends.signals import connection_created
+from opskit.tenants import history, registry
+
+asked = []
+
+
+def count(execute, sql, *more):
+    asked.append("django_migrations" in sql)
+    return execute(sql, *more)
+
+
+def hear(connection, **_):
+    if connection.alias.startswith("tenant:"):
+        connection.execute_wrappers.append(count)
+
+
+connection_created.connect(hear)
+found = [each for _, each in history.of_tenants(registry.every())]
+print([each.pending for each in found], asked)
+"""
+
+
+def test_a_tenant_with_nothing_pending_costs_one_query(project):
+    """And four more the first one of each history, of which the graph and the history are looked at."""
+    project.manage("migratealltenants")
+    said = project.manage("shell", "-c", _COUNTED).out
+    first, second, third = [True, False, True, False, True], [True], [True]
+    assert f"[(), (), ()] {[*first, *second, *third]}" == said.splitlines()[-1]
+
+
+_SQUASHED = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    replaces = [("users", "0001_initial"), ("users", "0002_alter_user_email")]
+    operations = [
+        migrations.CreateModel("User", [("id", models.BigAutoField(primary_key=True)), ("email", models.EmailField())])
+    ]
+"""
+
+
+def test_a_squashed_migration_is_recorded_where_its_parts_are_applied(project):
+    project.manage("migratealltenants")
+    (project.folder / "users" / "migrations" / "0001_squashed.py").write_text(_SQUASHED)
+    project.manage("migratealltenants")
+    recorded = "SELECT count(*) FROM django_migrations WHERE name = '0001_squashed'"
+    assert [(1,)] == project.sql("acme", recorded)
+    said = project.manage("migratealltenants")
+    assert "Migrating tenant" not in said.out
