@@ -67,6 +67,7 @@ class Graph:
 
     graph: Any
     replacements: dict[Node, Any]
+    whole: frozenset[Node]  # the replacing ones that are applied in all their parts
     consistent: set[frozenset[Node]] = field(default_factory=set)  # histories that were looked at
 
     @cached_property
@@ -86,6 +87,7 @@ class Loader(MigrationLoader):
 
     graph: Any
     replacements: dict[Node, Any]
+    applied_migrations: dict[Node, Any]
 
     def __init__(self, connection: Any, code: Code) -> None:
         self.code = code
@@ -101,7 +103,8 @@ class Loader(MigrationLoader):
         key = self._shape()
         if key not in self.code.graphs:
             super().build_graph()
-            self.code.graphs[key] = Graph(self.graph, self.replacements)
+            whole = frozenset(self.replacements).intersection(self.applied_migrations)
+            self.code.graphs[key] = Graph(self.graph, self.replacements, whole)
         self.load_disk()
         self.known = self.code.graphs[key]
         self.graph, self.replacements = self.known.graph, self.known.replacements
@@ -128,12 +131,16 @@ class Loader(MigrationLoader):
         if not self.replace_migrations:
             return None
         recorded = self.recorded or {}
-        return tuple(tuple(node in recorded for node in migration.replaces) for migration in self.code.replacing)
+        nodes = ((migration.app_label, migration.name) for migration in self.code.replacing)
+        parts = (migration.replaces for migration in self.code.replacing)
+        return tuple(
+            tuple(node in recorded for node in (own, *others)) for own, others in zip(nodes, parts, strict=True)
+        )
 
     def _applied(self) -> dict[Node, Any]:
         applied = dict(self.recorded or {})
         for key, migration in self.replacements.items() if self.replace_migrations else ():
-            if all(node in applied for node in migration.replaces):
+            if key in self.known.whole:
                 applied[key] = migration
             else:
                 applied.pop(key, None)

@@ -22,7 +22,7 @@ from django.db.migrations.utils import resolve_relation
 Key = tuple[str, str]  # (app label, model name in lower case)
 Models = Mapping[Key, Any]  # the ModelState of each; those of a snapshot never change
 
-KEPT = 8  # histories whose states are kept, newest use first
+KEPT = 4  # histories whose states are kept, newest use first
 
 _TO_ONE_MODEL = frozenset(
     {
