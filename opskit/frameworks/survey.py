@@ -12,6 +12,7 @@ from opskit.frameworks import django, listing
 
 COMMAND = "status"
 _PLACE = 3  # server, database, schema
+OURS = "opskit/"  # how the application names of all runs begin
 _NAMED = 1000  # application names of 63 bytes each
 
 
@@ -33,6 +34,14 @@ def watching(asked: model.Command, names: Sequence[str], beginning: str, wait: f
         who["wait"] = wait
     framework, params = asked.args
     return replace(asked, args=(framework, json.dumps({**json.loads(params), **who})))
+
+
+def watching_all(asked: model.Command) -> model.Command:
+    """The same question, which also tells the application names of all runs that are at work in PostgreSQL."""
+    if asked.question != COMMAND:
+        return asked
+    framework, params = asked.args
+    return replace(asked, args=(framework, json.dumps({**json.loads(params), "busy_of": OURS})))
 
 
 def read(reply: model.Reply) -> model.Survey:

@@ -260,7 +260,7 @@ class Rollout:
         return self._drive(made)
 
     def _migrate(self) -> str:
-        survey = self.asked.survey(self._doubtful())
+        survey = self._look_first()
         if self.options.resume:
             resuming.refuse_changes(self.options, survey)
         reviewed = reviewing.reviewed_plan(self.options, self.asked, survey)
@@ -268,7 +268,7 @@ class Rollout:
         required.refuse_missing(survey, reviewed)
         confirmed = self._shared_first(survey)
         if confirmed:
-            survey = self.asked.survey(self._doubtful())
+            survey = self._look_first()
             reviewed = reviewing.reviewed_plan(self.options, self.asked, survey, shared_done=True)
             required.refuse_missing(survey, reviewed)  # the first time, nobody could list the tenants perhaps
         tenants = self.asked.tenants(survey, least=0 if confirmed else 1)
@@ -283,6 +283,10 @@ class Rollout:
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
         return self._drive(made)
+
+    def _look_first(self) -> model.Survey | None:
+        """What is pending, and who may still be at work: of a resumed run those that it lost, else those of all."""
+        return self.asked.survey(self._doubtful()) if self.options.resume else self.asked.first_survey()
 
     def _refuse_timeouts(self, made: model.Plan) -> None:
         """Raises CannotStart where the limits in the databases would not hold for those who get a command."""

@@ -122,6 +122,29 @@ class Project:
             self.fleet.notice(f"`{self.environment.name}` is on {survey.framework}, as its INSTALLED_APPS say.")
         return replace(survey, busy=survey.busy.intersection(names))
 
+    def first_survey(self) -> model.Survey | None:
+        """What is pending, before anything is started. Raises ListingError.
+
+        A tenant that a command of an earlier run is still at work on, in PostgreSQL, must not be migrated: it has that
+        as its error.
+        """
+        if self.framework.survey is None or self.framework.read_survey is None:
+            return None
+        asked = self.timed(surveys.watching_all(self.framework.survey))
+        survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(asked))
+        return replace(survey, tenants={**survey.tenants, **self._at_work(survey)})
+
+    def _at_work(self, survey: model.Survey) -> dict[str, model.TenantState]:
+        """The states of those whose connection of an earlier run is at work."""
+        found = {}
+        for name in survey.busy:
+            run = name.removeprefix(surveys.OURS).partition("/")[0]
+            why = f"a connection of run {run} is still at work there in PostgreSQL, and may yet commit"
+            for tenant, state in survey.tenants.items():
+                if self.fleet.application_name(tenant, run) == name:
+                    found[tenant] = replace(state, error=state.error or why)
+        return found
+
     def timeouts(
         self, pgoptions: str, wanted: Mapping[str, str], *, tenants: bool, usual: bool = False
     ) -> tuple[timeouts.Difference, ...]:

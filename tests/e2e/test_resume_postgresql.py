@@ -136,6 +136,30 @@ def test_a_backend_of_the_run_that_is_still_at_work_keeps_its_tenant_from_being_
     assert by_status(home) == {"migrated": ["s01", "s02"]}
 
 
+def test_a_new_run_leaves_a_tenant_alone_that_an_earlier_run_is_still_at_work_on(project, operator, tmp_path):
+    project.create_tenants(schemas=2)
+    (project.folder / "members" / "migrations" / "0004_sleep.py").write_text(SLEEPING)
+    change_env(operator, PGOPTIONS="-c client_connection_check_interval=0")
+    of_s01 = "FROM pg_stat_activity WHERE application_name LIKE 'opskit/%%/s01' AND state = 'active'"
+    process = operator.start("migrate-all", "--env=prod")
+    eventually(lambda: project.execute(f"SELECT 1 {of_s01} AND query LIKE '%%pg_sleep%%'"))
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=test_omnitenant.PATIENCE)
+    end_on_the_host(tmp_path)
+    (project.folder / "members" / "migrations" / "0004_sleep.py").write_text(SLEEPING.replace("300", "0"))
+
+    held = operator.json("migrate-all", "--env=prod", code=5)
+    backends = project.execute(f"SELECT count(*) {of_s01}")
+    project.execute(f"SELECT pg_terminate_backend(pid) {of_s01}")
+    eventually(lambda: not project.execute(f"SELECT 1 {of_s01}"))
+    home = operator.json("migrate-all", "--env=prod")
+
+    (failed,) = [each for each in held["outcomes"] if each["status"] == "failed"]
+    assert (by_status(held), backends) == ({"failed": ["s01"], "migrated": ["s02"]}, [(1,)])
+    assert failed["error"].endswith("is still at work there in PostgreSQL, and may yet commit (no command was sent)")
+    assert by_status(home) == {"migrated": ["s01"], "current": ["s02"]}
+
+
 def test_a_tenant_that_was_refused_and_can_be_asked_again_is_no_change_of_the_code(project, operator):
     project.create_tenants(schemas=1, databases=1)
     added = project.add_migration()
