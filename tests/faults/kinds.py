@@ -189,13 +189,12 @@ def everything_killed_in_a_statement(at: world.World, sitting: world.Sitting, la
 
 
 def journal_torn(at: world.World, sitting: world.Sitting, lasts: float) -> None:
-    """opskit is killed, and of its last line only the half has come to the disk."""
+    """opskit is killed, and of a line that it had not synced yet only the half has come to the disk."""
     opskit_killed(at, sitting, lasts)
     sitting.process.wait()
-    file = at.runs[-1] / "journal.jsonl"
-    content = file.read_bytes()
-    last = content.rstrip(b"\n").rpartition(b"\n")[2]
-    os.truncate(file, len(content) - len(last) // 2)
+    with (at.runs[-1] / "journal.jsonl").open("r+b") as file:
+        last = file.read().splitlines()[-1]
+        file.write(last[: len(last) // 2])
 
 
 def disk_full_there(at: world.World, _sitting, lasts: float) -> None:

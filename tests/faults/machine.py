@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faults import kinds, scenario, truth, world
 
-LIMIT = 90.0  # seconds that one command of the operator's may take: more is a hang
+LIMIT = 90.0  # seconds in which a command of the operator's may say and start nothing: more is a hang
 TRIES = 12  # how often --resume is typed
 LOCKED, USAGE = 4, 2  # exit codes
 QUIET = 0.5  # seconds between two tries while somebody else holds the lock
@@ -99,18 +99,18 @@ def _next_command(at: world.World, last: world.Sitting) -> tuple[str, ...]:
 
 
 def _wait(at: world.World, sitting: world.Sitting) -> None:
-    """Until it ends; what does not is killed, and has no exit code."""
+    """Until it ends; what neither says nor starts anything any more is killed, and has no exit code."""
     if sitting.code is not None:
         return
-
-    def ended() -> bool:
+    ended, moved, before = sitting.process.poll, time.monotonic(), (0, 0)
+    while ended() is None and time.monotonic() - moved < LIMIT:
+        world.until(lambda: ended() is not None, QUIET)
         if not at.gone and at.commands("overlap"):
             at.let_go()  # what was held for has happened
-        return sitting.process.poll() is not None
-
-    if world.until(ended, LIMIT):
-        sitting.code = sitting.process.returncode
-    else:
+        now = sitting.err.stat().st_size, at.begun()
+        moved, before = (moved if now == before else time.monotonic()), now
+    sitting.code = ended()
+    if sitting.code is None:
         sitting.process.kill()
         sitting.process.wait()
 
