@@ -21,8 +21,8 @@ class Proxy:
         self._passing = threading.Event()
         self._passing.set()
         self._refusing = False
-        self._ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._ends: set[socket.socket] = set()
+        self._threads = [self._start(self._accept)]
 
     # -- what may happen to a network
 
@@ -32,10 +32,8 @@ class Proxy:
 
     def cut(self) -> None:
         """Every connection is closed; new ones are served."""
-        for end in self._ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._ends.clear()
+        for end in tuple(self._ends):
+            _hang_up(end)
 
     def refuse(self) -> None:
         """Every connection is closed, and new ones are closed at once."""
@@ -50,9 +48,18 @@ class Proxy:
     def close(self) -> None:
         self.refuse()
         self._passing.set()
+        _hang_up(self._listener)  # closing alone would not wake who waits there
+        for thread in self._threads:
+            thread.join()
         self._listener.close()
 
     # -- forwarding
+
+    @staticmethod
+    def _start(work, *args) -> threading.Thread:
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        thread.start()
+        return thread
 
     def _accept(self) -> None:
         while True:
@@ -60,25 +67,32 @@ class Proxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            self._threads.append(self._start(self._serve, near))
+
+    def _serve(self, near: socket.socket) -> None:
+        """One connection, both ways, to its end."""
+        with near:
             if self._refusing:
-                near.close()
-                continue
-            try:
-                far = socket.create_connection((servers.LOOPBACK, self.target))
-            except OSError:
-                near.close()
-                continue
-            self._ends += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
+                return
+            with contextlib.suppress(OSError), socket.create_connection((servers.LOOPBACK, self.target)) as far:
+                ends = {near, far}
+                self._ends.update(ends)
+                if self._refusing:
+                    self.cut()
+                back = self._start(self._forward, far, near)
+                self._forward(near, far)
+                back.join()
+                self._ends.difference_update(ends)
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while piece := source.recv(PIECE):
                 self._passing.wait()
                 sink.sendall(piece)
-        except OSError:
-            pass
         for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            _hang_up(end)
+
+
+def _hang_up(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
