@@ -1,6 +1,7 @@
-"""Three ways to migrate every tenant of one omnitenant project over SSH: opskit, a shell loop, a Fabric loop.
+"""The ways to migrate every tenant of one omnitenant project over SSH: opskit, loops, the framework's own command.
 
-All of them reach the same sshd with the same key and give the command the same environment.
+All of them reach the same sshd with the same key and give the command the same environment. The floor is what
+PostgreSQL itself takes for the statements.
 """
 
 from __future__ import annotations
@@ -26,6 +27,28 @@ with fabric.Connection(
 ) as connection:
     for command in given["commands"]:
         connection.run(command, hide=True, in_stream=False)
+"""
+
+
+_PLAYBOOK = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.command": {"argv": "{{ argv + ['--tenant-id=' + item] }}", "chdir": "{{ folder }}"},
+                "environment": "{{ settings }}",
+                "loop": "{{ tenants }}",
+            }
+        ],
+    }
+]
+
+_ANSIBLE = """\
+[defaults]
+host_key_checking = true
+[ssh_connection]
+pipelining = true
 """
 
 
@@ -59,9 +82,9 @@ class Contenders:
             "ssh": {"known_hosts": str(self._sshd.known_hosts)},
         }
 
-    def opskit(self) -> dict[str, Any]:
+    def opskit(self, *flags: str) -> dict[str, Any]:
         """`invoke migrate-all`, the whole command; its report."""
-        argv = [measuring.program("invoke"), "migrate-all", "--env=prod", "--format=json"]
+        argv = [measuring.program("invoke"), "migrate-all", "--env=prod", "--format=json", *flags]
         report: dict[str, Any] = json.loads(
             measuring.ran(argv, cwd=self._folder, env={**os.environ, "HOME": str(self._folder)})
         )
@@ -69,14 +92,49 @@ class Contenders:
 
     def shell_loop(self, tenants: Sequence[str]) -> None:
         """`for t in …; do ssh … manage.py migratetenant; done`, in one bash."""
+        remote = shlex.quote(self._remote("migratetenant --tenant-id=TENANT")).replace("TENANT", "'$t'")
+        loop = f"set -e; for t in {' '.join(tenants)}; do {shlex.join(self._ssh())} {remote}; done"
+        measuring.ran(["bash", "-c", loop])
+
+    def own_command(self) -> None:
+        """The framework's own in-process command for all tenants, over one ssh."""
+        measuring.ran([*self._ssh(), self._remote("migratetenants")])
+
+    def _ssh(self) -> list[str]:
         if shutil.which("ssh") is None:
             measuring.missing("ssh is not installed (Debian: openssh-client).")
         options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={self._sshd.known_hosts}")
         ssh = ["ssh", "-F", "none", "-n", "-i", str(self._sshd.identity_file), "-p", str(self._sshd.port)]
-        ssh += [word for option in options for word in ("-o", option)] + [f"{self._sshd.user}@{self._sshd.host}"]
-        remote = shlex.quote(self._remote("TENANT")).replace("TENANT", "'$t'")
-        loop = f"set -e; for t in {' '.join(tenants)}; do {shlex.join(ssh)} {remote}; done"
-        measuring.ran(["bash", "-c", loop])
+        return ssh + [word for option in options for word in ("-o", option)] + [f"{self._sshd.user}@{self._sshd.host}"]
+
+    def ansible_loop(self, tenants: Sequence[str]) -> None:
+        """A playbook with one looped task, pipelining on, no facts gathered."""
+        given = {
+            "argv": [sys.executable, "manage.py", "migratetenant"],
+            "folder": str(self._project.folder),
+            "settings": self._project.env,
+            "tenants": list(tenants),
+            "ansible_host": self._sshd.host,
+            "ansible_port": self._sshd.port,
+            "ansible_user": self._sshd.user,
+            "ansible_ssh_private_key_file": str(self._sshd.identity_file),
+            "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={self._sshd.known_hosts}",
+            "ansible_python_interpreter": sys.executable,
+        }
+        (self._folder / "ansible.cfg").write_text(_ANSIBLE)
+        (self._folder / "playbook.json").write_text(json.dumps(_PLAYBOOK))
+        (self._folder / "given.json").write_text(json.dumps(given))
+        argv = [measuring.program("ansible-playbook"), "-i", "app1,", "-e", "@given.json", "playbook.json"]
+        measuring.ran(argv, cwd=self._folder, env={**os.environ, "HOME": str(self._folder)})
+
+    def floor(self, statements: str) -> None:
+        """The statements alone, in one psql on this machine."""
+        postgres = self._project.postgres
+        where = ["-h", postgres.host, "-p", str(postgres.port), "-U", postgres.user, "-d", self._project.database]
+        file = self._folder / "floor.sql"
+        file.write_text(statements)
+        argv = [str(postgres.bin / "psql"), "-q", "-v", "ON_ERROR_STOP=1", *where, "-f", str(file)]
+        measuring.ran(argv, env={**os.environ, "PGPASSWORD": postgres.password})
 
     def fabric_loop(self, tenants: Sequence[str]) -> None:
         """`connection.run` for each tenant, over one connection."""
@@ -85,15 +143,15 @@ class Contenders:
             "user": self._sshd.user,
             "port": self._sshd.port,
             "identity_file": str(self._sshd.identity_file),
-            "commands": [self._remote(tenant) for tenant in tenants],
+            "commands": [self._remote(f"migratetenant --tenant-id={tenant}") for tenant in tenants],
         }
         measuring.ran([sys.executable, "-c", _FABRIC, json.dumps(given)])
 
-    def _remote(self, tenant: str) -> str:
-        """What both loops type on the host."""
+    def _remote(self, command: str) -> str:
+        """What is typed on the host."""
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._project.env.items())
         folder = shlex.quote(str(self._project.folder))
-        return f"cd {folder} && env {settings} {sys.executable} manage.py migratetenant --tenant-id={tenant}"
+        return f"cd {folder} && env {settings} {sys.executable} manage.py {command}"
 
 
 def counts(report: dict[str, Any]) -> str:

@@ -112,6 +112,14 @@ class Controls:
     go_on: bool = False  # with the others, although nobody knows how one ended
 
 
+class Runner(enum.StrEnum):
+    """How the host starts commands."""
+
+    AUTO = "auto"  # warm, but on macOS, where a process that has loaded a project may not be forked
+    WARM = "warm"  # the project is loaded once, and every command is a fork of that process
+    COLD = "cold"  # every command starts Python, Django and the project anew
+
+
 @dataclass(frozen=True)
 class Hooks:
     """Commands that run where opskit runs: each an argv, in the order in which they are run."""
@@ -138,6 +146,7 @@ class Environment:
     ssh: Ssh = Ssh()
     rollout: Controls = Controls()
     timeout: float | None = 3600.0  # of one tenant's command; None is no limit
+    runner: Runner = Runner.AUTO
     settle: float = 300.0  # how long it is waited for the database to be done with a command that was ended or lost
     confirm: bool = False
     root: str = "."  # the folder that holds inventories/
@@ -228,7 +237,8 @@ class Reply:
     that the framework's patterns matched while streaming, oldest first. `tail` is the
     end of the output. `out` is the whole stdout of a listing or a question.
     `error` is what the agent or the transport has to say (a timeout, a lost connection).
-    `over` is whether a command without an exit code is known not to run any more.
+    `over` is whether a command without an exit code is known not to run any more. `stuck` is whether a fork of the
+    warm runner was killed since it reached no database and said nothing.
     """
 
     exit: int | None
@@ -239,6 +249,7 @@ class Reply:
     timed_out: bool = False
     asked: bool = False  # the operator asked for its end
     over: bool = False
+    stuck: bool = False
     error: str = ""
 
 

@@ -210,6 +210,7 @@ KNOWN = [
         "omnitenant",
         "Opskit",
         "custom",
+        "cold",
         "local",
         "demo",
         "a@b:22",

@@ -46,6 +46,7 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
             retries=entry.rollout.retries,
         ),
         timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,
+        runner=model.Runner(entry.rollout.runner),
         settle=entry.rollout.settle,
         confirm=entry.confirm,
         root=str(place.root),

@@ -324,6 +324,15 @@ class RolloutEntry(Entry):
         "`--timeout` overrides it",
         example="30m",
     )
+    runner: Annotated[
+        str, PlainValidator(values.one_of("auto", "warm", "cold")), WithJsonSchema(forms.choice("auto", "warm", "cold"))
+    ] = told(
+        "auto",
+        "`auto`, `warm` or `cold`",
+        "Whether the host loads the project once and forks a child of it for each command, or starts each one anew: "
+        "[the warm runner](runner.md). `--runner` overrides it",
+        example="cold",
+    )
     settle: Pause = told(
         300.0,
         "duration",

@@ -26,6 +26,7 @@ import os
 import re
 import select
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -41,6 +42,7 @@ CHUNK = 256 * 1024  # read from the output file at once
 BACKLOG = 1024 * 1024  # bytes waiting to be sent, above which no output is read
 FOLLOW = 0.03  # seconds between looks at the output while a command runs; its end is a signal
 LOOK = 0.25  # seconds between looks at a process that another agent started
+TROUBLE = 3  # times that the warm runner may let us down
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 TAIL = 4096  # bytes of output that a record keeps for the next run
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
@@ -85,6 +87,11 @@ def environment_of(env, message):
     if any(options):
         env["PGOPTIONS"] = " ".join(filter(None, options))
     return env
+
+
+def settings_of(env, base):
+    """What a command's variables have beyond those of the warm runner that forks it."""
+    return {name: value for name, value in env.items() if base.get(name) != value}
 
 
 def read_env_file(path):
@@ -193,6 +200,15 @@ def enter_project(path, manage):
     if not os.path.isfile(manage):
         raise Refused("manage", "app.manage `%s`: there is no such file in `%s`" % (manage, os.getcwd()))
     return os.getcwd()
+
+
+def speaks_of_django(manage):
+    """Whether a manage.py may be one of Django's."""
+    try:
+        with open(manage, "rb") as file:
+            return b"django" in file.read()
+    except OSError:
+        return False
 
 
 def revision(path):
@@ -359,12 +375,131 @@ class Started:
         self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **popen)
         self.pid = self.popen.pid
 
-    def poll(self):
-        return self.popen.poll()
+    @property
+    def exit(self):
+        return self.popen.returncode
+
+    def ended(self):
+        return self.popen.poll() is not None
+
+    def stuck(self, silent):  # noqa: ARG002 - a started one is not suspected
+        return False
 
     def signal(self, number):
         with contextlib.suppress(OSError):
             os.killpg(self.pid, number)
+
+
+class Forked:
+    """A process that the warm runner forks: its number once there is one, its exit code once it has ended.
+
+    Where the runner is gone before it could say how this one ended, there is no exit code.
+    """
+
+    def __init__(self, runner):
+        self.runner = runner
+        self.began = 0.0
+        self.pid = self.exit = None
+        self.over = self.at_work = self.killed = False
+
+    def take(self, message):
+        """Hear what the runner, or the process itself, has to say of it."""
+        if message["type"] == "forked":
+            self.began = time.monotonic()
+            self.pid = message["pid"]
+            self.born = birth(self.pid)
+        elif message["type"] == "exited":
+            self.exit = message["exit"]
+            self.over = True
+        elif message["type"] == "at_work" and not self.at_work:
+            self.at_work = True
+            self.runner.slowest = max(self.runner.slowest, time.monotonic() - self.began)
+
+    def ended(self):
+        if not self.over and self.pid is not None and (self.runner.over or self.killed):
+            self.over = birth(self.pid) != self.born
+        return self.over
+
+    def stuck(self, silent):
+        """Whether it is silent, and has reached no database, longer than any before it: a fork can do that."""
+        waits = silent and self.pid is not None and not self.at_work and not self.over
+        return waits and time.monotonic() - self.began > max(self.runner.still, 3 * self.runner.slowest)
+
+    def signal(self, number):
+        if self.pid is None:
+            self.over, self.exit = True, -number
+            self.runner.close()  # it waits for our word, which never comes
+            return
+        self.killed = number == signal.SIGKILL  # then its end shows, whether the runner says so or not
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, number)
+
+
+class Runner:
+    """The warm runner beside this agent: a process that has loaded the project, and forks a child for each command."""
+
+    def __init__(self, state, still, argv, env, cwd):
+        self.still = still  # seconds without a word and without a database that say nothing yet
+        self.slowest = 0.0  # seconds that a command took to reach a database
+        self.useless = False
+        self.line, theirs = socket.socketpair()
+        self.line.setblocking(False)
+        self.buffer = b""
+        self.over = False
+        log, path = state.output()
+        try:
+            self.popen = subprocess.Popen(
+                [str(theirs.fileno()) if arg is None else arg for arg in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=cwd,
+                env=env,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+            remove([path])  # what the project prints while it is imported is nobody's output
+            theirs.close()
+
+    def fork(self, child, env):
+        """Ask for a child; it starts when `go` is said."""
+        request = child.request
+        said = {"id": request["id"], "args": request["args"], "source": request.get("source", ""), "env": env}
+        said.update(out=child.files[0][1], err=child.files[-1][1])
+        self.say(said)
+        return Forked(self)
+
+    def go(self, number):
+        self.say({"go": number})
+
+    def say(self, message):
+        self.line.setblocking(True)
+        with contextlib.suppress(OSError):  # it is gone: `messages` finds out
+            self.line.sendall(json.dumps(message).encode() + b"\n")
+        self.line.setblocking(False)
+
+    def messages(self):
+        """What has been said since the last time; `over` where nothing more can come."""
+        try:
+            data = self.line.recv(CHUNK)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        return [json.loads(line.decode()) for line in lines]
+
+    def close(self):
+        """End it. What it has forked goes on; what waits for its start ends."""
+        if not self.over:
+            self.over = True
+            self.line.close()
+            self.popen.kill()
+            self.popen.wait()
 
 
 class Ending:
@@ -402,6 +537,7 @@ class Child:
         self.request = request
         self.secrets = secrets
         self.end = None
+        self.stuck = False
         self.followers = []
         self.files = [state.output() for _ in range(2 if request.get("apart") else 1)]
         for (_, path), kind in zip(self.files, (b"O" if request.get("reads") else b"P", b"E")):
@@ -419,6 +555,27 @@ class Child:
         self.record.update(pid=self.process.pid, born=birth(self.process.pid))
         self.ending = Ending(self.process, self.request.get("timeout"))
 
+    def fork(self, runner, env):
+        """Have it forked. It waits there until `take` has written its number down."""
+        self.save_record()
+        self.clock = time.monotonic()
+        self.process = runner.fork(self, env)
+        self.ending = Ending(self.process, self.request.get("timeout"))
+
+    def take(self, message):
+        """Hear what the runner says of it. True where it has just begun."""
+        self.process.take(message)
+        begins = message["type"] == "forked"
+        if begins:
+            self.try_record(pid=self.process.pid, born=self.process.born)
+            self.process.runner.go(self.request["id"])
+        return begins
+
+    @property
+    def waits(self):
+        """Whether it has not begun: the warm runner has yet to fork it."""
+        return self.process.pid is None and not self.process.ended()
+
     def note_process(self):
         """In the new process, before it becomes the command: whoever kills the agent now leaves no stranger."""
         self.try_record(pid=os.getpid(), born=birth(os.getpid()))
@@ -426,16 +583,21 @@ class Child:
     def look(self):
         """How it ended, or None. What a timeout left of the group is killed."""
         self.ending.enforce()
-        if self.end is None and self.process.poll() is not None:
-            if self.ending.begun:
+        if self.process.stuck(silent=not any(follower.read for follower in self.followers)):
+            self.stuck = True
+            self.process.signal(signal.SIGKILL)
+        if self.end is None and self.process.ended():
+            if self.ending.begun and self.process.pid is not None:
                 self.process.signal(signal.SIGKILL)
             self.end = {
                 "type": "ended",
                 "id": self.request["id"],
-                "exit": self.process.poll(),
+                "exit": self.process.exit,
                 "seconds": time.monotonic() - self.clock,
                 "record": self.record_path,
-                "full": self.process.poll() != 0 and full(os.path.dirname(self.files[0][1])),
+                "full": self.process.exit != 0 and full(os.path.dirname(self.files[0][1])),
+                "over": self.process.exit is None,
+                "stuck": self.stuck,
                 **self.ending.told(),
             }
         return self.end
@@ -576,6 +738,9 @@ class Agent:
         self.connected = True
         self.leaving = False
         self.child = None
+        self.runner = None  # the warm one, once a command has asked for it
+        self.trouble = 0  # how often that let us down
+        self.remarks = []  # what the operator should know, at the end of the next command
         self.opened = None
         self.beat = 5.0
         self.silence = 60.0
@@ -737,14 +902,86 @@ class Agent:
         child = None
         try:
             child = Child(self.state, self.opened["run"], message, self.secrets)
-            child.start(self.argv(message), environment_of(self.env, message), self.path)
+            runner = self.warm(message)
+            if runner is not None:
+                child.fork(runner, settings_of(environment_of(self.env, message), self.env))
+            else:
+                self.start_cold(child)
         except (OSError, ValueError) as error:  # no such program, a NUL in an argument, a full disk
-            if child is not None:
-                child.discard()
-            self.refuse(message, "%s: %s" % (type(error).__name__, error))
-            return
-        self.child = child
+            self.not_started(message, child, error)
+        else:
+            self.child = child
+
+    def start_cold(self, child):
+        message = child.request
+        child.start(self.argv(message), environment_of(self.env, message), self.path)
         self.say(type="started", id=message["id"], pid=child.process.pid)
+
+    def not_started(self, message, child, error):
+        self.child = None
+        if child is not None:
+            child.discard()
+        self.refuse(message, "%s: %s" % (type(error).__name__, error))
+
+    # -- the warm runner
+
+    def warm(self, message):
+        """The runner that is to fork this command; None where it is to be started cold."""
+        how, command = (
+            self.opened.get("warm"),
+            message.get("warm"),
+        )  # {"source", "still", "everywhere"}, a command's name
+        if not how or not command or self.trouble >= TROUBLE or (sys.platform == "darwin" and not how["everywhere"]):
+            return None
+        if any("\0" in arg or arg.startswith(("--settings", "--pythonpath")) for arg in message["args"]):
+            return None  # the last two would come too late
+        if not speaks_of_django(self.opened["manage"]):
+            return None  # it would run commands of its own, and nothing here could be forked
+        if self.runner is None or self.runner.over:
+            argv = [sys.executable or "python3", "-u", "-c", how["source"], self.opened["manage"], None]
+            self.runner = Runner(self.state, how["still"], argv, self.env, self.path)
+        return self.runner
+
+    def hear_runner(self):
+        for message in self.runner.messages():
+            kind = message["type"]
+            if kind == "ready":
+                self.remark_set_up(message)
+            elif kind == "unable":
+                self.cool("the project could not be loaded for it: %s" % message["why"])
+            elif kind == "not_forked":
+                self.cool("it could not fork: %s" % message["error"])
+            elif kind == "late":
+                self.remark("a command imported code that is newer than this run: %s" % ", ".join(message["modules"]))
+            elif self.child is not None and self.child.request["id"] == message["id"] and self.child.take(message):
+                self.say(type="started", id=message["id"], pid=message["pid"])
+        if self.runner.over:
+            self.cool("it ended by itself")
+
+    def remark_set_up(self, message):
+        threads, opened = ", ".join(message["threads"]), ", ".join(message["opened"])
+        if threads:
+            self.remark("the project's set-up started threads, which a forked command does not have: %s" % threads)
+        if opened:
+            self.remark("the project's set-up connected to %s: closed before the first command" % opened)
+
+    def remark(self, text):
+        self.remarks.append(text)
+
+    def cool(self, why):
+        """The runner is no use. What waits for it starts cold; after three times so does everything."""
+        if self.runner.useless:
+            return
+        self.runner.useless = True
+        self.runner.close()
+        self.trouble += 1
+        ever = "; from here on every command starts by itself" if self.trouble == TROUBLE else ""
+        self.remark("the warm runner was given up: %s%s" % (why, ever))
+        if self.child is not None and self.child.waits:
+            try:
+                self.start_cold(self.child)
+            except (OSError, ValueError) as error:
+                self.not_started(self.child.request, self.child, error)
 
     def follow_up(self, message):
         """Follow a command of this run that an earlier agent started."""
@@ -793,6 +1030,11 @@ class Agent:
                 self.send(*follower.rest())
             child, self.child = self.child, None
             child.close()
+            if ended.get("stuck"):
+                self.cool("a command reached no database and said nothing for %.0f s" % ended["seconds"])
+            for text in self.remarks:
+                self.say(type="remark", text=Redactor(self.secrets).feed(text.encode(), last=True).decode())
+            self.remarks.clear()
             self.say(**ended)
 
     # -- the loop
@@ -800,18 +1042,23 @@ class Agent:
     def loop(self):
         while self.child is not None or not self.leaving or (self.queue and self.connected):
             self.keep_time()
-            reads = [self.wake] + ([self.incoming] if self.connected else [])
+            warm = [self.runner.line] if self.runner is not None and not self.runner.over else []
+            reads = [self.wake] + ([self.incoming] if self.connected else []) + warm
             writes = [self.outgoing] if self.connected and self.queue else []
             ready, writable, _ = select.select(reads, writes, [], self.patience())
             if self.wake in ready:
                 os.read(self.wake, 4096)
             if self.incoming in ready:
                 self.listen()
+            if warm and warm[0] in ready:
+                self.hear_runner()
             if writable:
                 self.flush()
             if self.child is not None:
                 self.attend()
             self.flush()
+        if self.runner is not None:
+            self.runner.close()
 
     def patience(self):
         """Seconds to sleep at most: the next look at the output, the next deadline, the next beat."""

@@ -432,16 +432,23 @@ class Rollout:
         self.interrupted.at_work = False
         return replace(outcome, attempt=attempt)
 
-    def _send(self, tenant: model.Tenant, command: model.Command) -> model.Outcome:
+    def _send(self, tenant: model.Tenant, command: model.Command, *, cold: bool = False) -> model.Outcome:
+        """The outcome of a command; of a fork that hung before it reached a database, that of the same one run cold."""
         hosts = self.asked.fleet
         reply = hosts.run(
             replace(command, timeout=self.asked.environment.timeout),
             tenant.id,
             self.asked.framework.marks,
             functools.partial(self._hear, tenant.id),
+            cold=cold,
         )
         outcome = self._judge(tenant, _named(reply, hosts.host, tenant))
-        return self._settled(outcome) if settle.doubtful(reply) else outcome
+        if settle.doubtful(reply):
+            outcome = self._settled(outcome)
+        if reply.stuck and outcome.status is model.Status.FAILED:
+            self.notice(f"`{named(tenant.id)}`: its fork hung before it reached a database. it is run once more, cold")
+            return self._send(tenant, command, cold=True)
+        return outcome
 
     def _settled(self, outcome: model.Outcome) -> model.Outcome:
         """The outcome of a command that was killed, ended or lost, as soon as the database is done with it."""

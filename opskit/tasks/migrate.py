@@ -17,6 +17,7 @@ _COMMON = {
     "timeout": "how long one tenant may take before its processes are ended: `30m`, or `none`",
     "override-requires": "why the environments are not asked that the inventory's `requires` names; it is written down",
     "lock-wait": "how long to wait for the lock where another run holds it: `10m` (default: not at all)",
+    "runner": "how the host starts commands: `auto`, `warm` (the project is loaded once) or `cold`",
     "yes": "answer the confirmation that the inventory asks for",
     "format": FORMAT,
     "log-file": "write the log to this file, too",
@@ -81,6 +82,7 @@ def migrate_all(
     timeout: str | None = None,
     override_requires: str | None = None,
     lock_wait: str | None = None,
+    runner: str | None = None,
     yes: bool = False,
     format: str = "table",
     log_file: str | None = None,
@@ -123,7 +125,7 @@ def migrate_all(
         go_on=go_on,
     )
     how |= timeouts.changes(lock_timeout, statement_timeout)
-    limits = _limits(timeout)
+    limits = _limits(timeout, runner)
     if apply is not None:
         if resume:
             raise errors.UsageError("--apply begins a run, and --resume goes on with one: give one of them")
@@ -163,6 +165,7 @@ def migrate_tenant(
     timeout: str | None = None,
     override_requires: str | None = None,
     lock_wait: str | None = None,
+    runner: str | None = None,
     yes: bool = False,
     format: str = "table",
     log_file: str | None = None,
@@ -186,7 +189,7 @@ def migrate_tenant(
         override=override_requires or "",
         **_common(lock_wait, yes, format, log_file, v),
     )
-    limits = _limits(timeout)
+    limits = _limits(timeout, runner)
     how = {"canary": model.Canary(), **timeouts.changes(lock_timeout, statement_timeout)}  # it is one tenant
     chosen = environment(context, env)
     requiring.refuse_flag(chosen, override_requires)
@@ -216,6 +219,7 @@ def undo(
     lock_timeout: str | None = None,
     statement_timeout: str | None = None,
     timeout: str | None = None,
+    runner: str | None = None,
     lock_wait: str | None = None,
     format: str = "table",
     log_file: str | None = None,
@@ -228,7 +232,7 @@ def undo(
         raise errors.UsageError("--run says which run. `invoke runs` lists them.")
     how = pacing.changes(stagger=stagger, canary=canary, max_failures=max_failures)
     how |= timeouts.changes(lock_timeout, statement_timeout)
-    limits = _limits(timeout)
+    limits = _limits(timeout, runner)
     common = _common(lock_wait, yes, format, log_file, v)
     folder, taken = undoing.find(root(), run)
     chosen = environment(context, undoing.environment_of(folder))
@@ -270,11 +274,14 @@ def _common(lock_wait: str | None, yes: bool, format_: str, log_file: str | None
     }
 
 
-def _limits(timeout: str | None) -> dict[str, Any]:
-    """What --timeout says instead of the inventory, in seconds."""
+def _limits(timeout: str | None, runner: str | None) -> dict[str, Any]:
+    """What --timeout, in seconds, and --runner say instead of the inventory."""
+    said: dict[str, Any] = {}
+    if runner is not None:
+        said["runner"] = model.Runner(one_of("runner", runner, tuple(model.Runner)))
     if timeout is None:
-        return {}
+        return said
     seconds = None if timeout == "none" else duration("timeout", timeout)
     if seconds == 0:
         raise errors.UsageError("--timeout: `0` would end every command at once; `none` is no limit")
-    return {"timeout": seconds}
+    return {**said, "timeout": seconds}

@@ -81,7 +81,7 @@ def limits(options: project.Options, given: Mapping[str, Any]) -> dict[str, Any]
     """How long a tenant's command may take, as the plan says. Raises UsageError for another limit."""
     planned = _applied(options).plan.timeout
     _refuse_other("--timeout", given.get("timeout", planned) != planned)
-    return {"timeout": planned}
+    return {**given, "timeout": planned}
 
 
 def _applied(options: project.Options) -> project.Applied:

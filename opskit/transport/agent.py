@@ -38,6 +38,9 @@ class Timing:
     silence: float = 60.0
     start: float = 30.0
     again: float = 1.0  # the first pause between two tries to reach a host again; each is longer
+    still: float = (
+        120.0  # without a word and a database, before a forked command is taken for stuck; or 3 times the longest
+    )
 
 
 USUAL = Timing()
@@ -76,6 +79,7 @@ class Agent:
         self.at = 0  # how far its output has been heard
         self.watch: Callable[[], None] = lambda: None  # called every now and then while a command is at work
         self.found: Callable[[bool], None] = lambda _: None  # hears whether a followed command still runs
+        self.remark: Callable[[str], None] = lambda _: None  # hears what the host has to say beside commands
         self._line = line
         self._timing = timing
         self._frames: queue.Queue[tuple[bytes, bytes] | Lost] = queue.Queue(maxsize=32)
@@ -199,6 +203,7 @@ class Agent:
             timed_out=ended.get("timed_out") is True,
             asked=ended.get("asked") is True,
             over=ended.get("over") is True,
+            stuck=ended.get("stuck") is True,
             error=ended.get("error", "") or (_FULL if ended.get("full") else ""),
         )
 
@@ -281,6 +286,8 @@ class Agent:
                     return ended
 
     def _judge_message(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        if message["type"] == "remark":
+            self.remark(str(message.get("text")))
         if message.get("id") != self.number:
             return None
         if message["type"] in ("started", "following"):

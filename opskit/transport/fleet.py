@@ -124,6 +124,7 @@ class Fleet:
         """
         self._agent, self._before = None, self._agent or self._before
         started = agent.Agent(self._connector(self._environment, host), self._timing, self._before)
+        started.remark = self._remark
         try:
             opening = self._opening(patient=patient or self._lock_wait > 0)
             self.ready = started.open(opening, self._environment.app.sudo_password)
@@ -159,6 +160,9 @@ class Fleet:
             except errors.LockHeld as still:
                 error = still
 
+    def _remark(self, text: str) -> None:
+        self.notice(f"{self.host}: {text}")
+
     def _held(self, error: errors.LockHeld) -> errors.LockHeld:
         return errors.LockHeld(f"another run holds `{self._environment.name}`: {error}", error.hint, error.run)
 
@@ -176,7 +180,15 @@ class Fleet:
             "holder": self._hold.frame() if self._hold else {},
             "run": self._hold.run if self._hold else "",
             "patient": patient,
+            "warm": self._warm(),
         }
+
+    def _warm(self) -> dict[str, Any] | None:
+        """What the agent needs for the warm runner; None where every command is to start by itself."""
+        how = self._environment.runner
+        if how is model.Runner.COLD:
+            return None
+        return {"source": stream.source("warm"), "still": self._timing.still, "everywhere": how is model.Runner.WARM}
 
     @property
     def serving(self) -> bool:
@@ -237,7 +249,13 @@ class Fleet:
         raise errors.ConnectError(f"lost {self.host} while asking: {reply.error}")
 
     def run(
-        self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear
+        self,
+        command: model.Command,
+        label: str,
+        patterns: Sequence[re.Pattern[str]],
+        hear: lines.Hear,
+        *,
+        cold: bool = False,
     ) -> model.Reply:
         """Run a management command that may change something.
 
@@ -245,10 +263,12 @@ class Fleet:
         away, that is a Reply without an exit code.
         """
         output = lines.Lines(patterns, hear)
-        of_it = {
+        of_it: dict[str, Any] = {
             "label": label,
             "env": {"PGAPPNAME": self.application_name(label)},
         }
+        if cold:
+            of_it["warm"] = False
         began = time.monotonic()
         self._ending = False
         serving = self._watched(self._holding())
@@ -347,6 +367,8 @@ class Fleet:
             request["source"] = stream.source(command.question)
             request["args"].insert(1, self._environment.app.manage)
             request["args"] += map(stream.source, stream.TEXTS.get(command.question, ()))
+        if command.question in stream.WARM:
+            request["warm"] = True
         return request
 
     def application_name(self, tenant: str, run_id: str = "") -> str:

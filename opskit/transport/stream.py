@@ -21,6 +21,9 @@ BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'op
 TEXTS = {"facts": ("status",), "timeouts": ("status",), "undo": ("status",)}
 """{question: the programs whose text it gets as its last arguments}."""
 
+WARM = ("", "status")
+"""The questions, "" for a management command, that the warm runner may fork: those that need the project."""
+
 PROMPT = "[opskit: the password for sudo] "
 """What sudo is told to ask with, on stderr. No %: sudo fills them in."""
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 import omnitenant
+import processes
 import pytest
 
 INVOKE = Path(sys.executable).with_name("invoke")
@@ -276,7 +277,7 @@ def agent_and_child(folder: Path) -> tuple[int, int]:
     """The processes of the agent and of the command at work."""
     (record,) = (folder / "state").glob("*.json")
     child = json.loads(record.read_text())["pid"]
-    return int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1]), child
+    return processes.agent_above(child), child
 
 
 def notices(operator) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+import processes
 import pytest
 
 from e2e import operator
@@ -42,7 +43,7 @@ def killed(desk, *argv: str, also_on_the_host: bool = False) -> None:
     with desk.held("migrate-all", *argv) as running:
         operator.until(lambda: "pid" in record(desk), "a process in the record", running)
         child = record(desk)["pid"]
-        agent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+        agent = processes.agent_above(child)
         running.process.kill()
         running.end()
         if also_on_the_host:

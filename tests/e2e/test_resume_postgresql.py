@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+import processes
 import pytest
 
 from e2e import test_omnitenant
@@ -71,7 +72,7 @@ def end_on_the_host(folder: Path) -> None:
     """Kill the agent and the command at work: nobody writes down how it ended."""
     (record,) = (folder / "state").glob("*.json")
     child = json.loads(record.read_text())["pid"]
-    agent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    agent = processes.agent_above(child)
     for process in (agent, child):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)

@@ -9,20 +9,26 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import warm_project
+
 from opskit import model
 from opskit.transport import agent, fleet
 
 FAST = agent.Timing(beat=0.2, silence=10.0, start=30.0)
 MANAGE = Path(__file__).parent / "manage.py"
 HOLD = fleet.Hold("20261122T140200-test", "deploy@ops1", "2026-11-22T14:02:00+00:00")
-NAMES = ("local", "sshd", "openssh", "embedded")
+NAMES = ("local", "sshd", "openssh", "embedded", "warm")
 
 
 @contextlib.contextmanager
 def environment(name: str, folder: Path, request):
     """An environment with one host, whose project is tests/transport/manage.py in `folder`/app."""
     with _reached(name, folder, request) as (host, ssh):
-        yield model.Environment("test", (host,), app(folder), "custom", ssh=ssh, root=str(folder))
+        made = model.Environment("test", (host,), app(folder), "custom", ssh=ssh, root=str(folder))
+        if name == "warm":
+            warm_project.make(folder / "app", commands=MANAGE)
+            made = replace(made, runner=model.Runner.WARM)
+        yield made
 
 
 def app(folder: Path, **more) -> model.App:
@@ -34,7 +40,7 @@ def app(folder: Path, **more) -> model.App:
 
 @contextlib.contextmanager
 def _reached(name: str, folder: Path, request):
-    if name == "local":
+    if name in ("local", "warm"):
         yield model.Host("here", "localhost", model.HostKind.LOCAL), model.Ssh()
     elif name in ("sshd", "openssh"):
         host, ssh = of_sshd(request.getfixturevalue("sshd"))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import places
+import processes
 import pytest
 from places import run
 
@@ -614,10 +615,9 @@ def test_an_agent_that_stays_stopped_leaves_a_command_that_nobody_can_be_sure_of
 
 
 def agent_of(environment) -> int:
-    """The agent's process: the parent of the command that its record names."""
+    """The agent's process: above the command that its record names."""
     (record,) = Path(environment.app.state_dir).glob("*.json")
-    child = json.loads(record.read_text())["pid"]
-    return int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    return processes.agent_above(json.loads(record.read_text())["pid"])
 
 
 def test_a_controller_that_falls_silent_is_given_up_and_its_command_goes_on(environment, tmp_path):

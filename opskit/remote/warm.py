@@ -1,0 +1,388 @@
+"""The warm runner: the project, loaded once by manage.py, which forks a child for every command.
+
+This text runs on the host, by itself, with the project's folder as working directory::
+
+    python -u -c <this text> <manage.py> <descriptor of a socket>
+
+The agent says a line of JSON a command on the socket::
+
+    {"id": 7, "args": ["migratetenant", …], "source": "", "env": {…}, "out": path, "err": path}
+
+`source` is the text of a question; "" is a management command. A forked child waits until the agent, having
+written down its number, says `{"go": 7}`; without that it ends and has done nothing. The answers are lines of
+JSON, too::
+
+    {"type": "ready", "threads": [name, …], "opened": [alias, …]}    the project is loaded
+    {"type": "unable", "why": …}                                     it can't be: nothing was forked
+    {"type": "forked", "id", "pid"} or {"type": "not_forked", "id", "error"}
+    {"type": "at_work", "id"}                                        the child reached a database
+    {"type": "late", "id", "modules": [name, …]}                     it imported code newer than what was loaded
+    {"type": "exited", "id", "exit"}                                 negative for a signal
+
+A child is a process group of its own, inside manage.py where it would run a command: whatever manage.py does
+after that, and how the interpreter ends, is as if it had been started for this one. It shares what the
+project's import made: modules, the app registry, settings. Database connections are closed before each fork.
+When the agent is gone, this process ends; its children go on.
+
+Standard library and Django only, Python 3.8 and newer.
+"""
+
+# ruff: noqa: PLC0415 - Django comes in where the project is about to be started, or has been
+
+import atexit
+import contextlib
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+import warnings
+
+NAMED = 5  # modules, of those that a child imported late
+
+
+# ---------------------------------------------------------------- the start: as manage.py would
+
+
+def main():
+    manage, descriptor = sys.argv[1:3]
+    runner = Runner(socket.socket(fileno=int(descriptor)), manage)
+    error = None
+    try:
+        start(runner)
+    except BaseException as raised:  # noqa: BLE001 - a manage.py, and a command, may end in any way
+        error = raised
+    if runner.forked:
+        leave(end(error))
+    never = "%s never reached execute_from_command_line" % manage
+    runner.say(type="unable", why=reason(error) if error is not None else never)
+
+
+def start(runner):
+    """Run manage.py up to where it would run a command, and serve there."""
+    path = os.path.abspath(runner.manage)
+    sys.path[:] = [os.path.dirname(path)] + [entry for entry in sys.path if entry]
+    from django.core import management
+
+    execute = management.ManagementUtility.execute
+
+    def served(utility):
+        management.ManagementUtility.execute = execute
+        runner.serve()  # returns in a child only
+        utility.argv = sys.argv[:]
+        return execute(utility)
+
+    management.ManagementUtility.execute = served
+    sys.argv = [runner.manage, "check"]  # harmless, for a manage.py that has commands of its own
+    runpy.run_path(path, run_name="__main__")
+
+
+def reason(error):
+    return " ".join(("%s: %s" % (type(error).__name__, error)).split())
+
+
+# ---------------------------------------------------------------- what is loaded, once
+
+
+def load():
+    """The apps, the migrations and the database backends; the aliases of the connections that this had opened."""
+    import django
+
+    django.setup()
+    quietly(load_migrations)
+    quietly(load_routers)
+    return disconnect()
+
+
+def load_migrations():
+    from django.db.migrations import executor, loader
+
+    assert executor  # it is imported for the children, too  # noqa: S101
+    loader.MigrationLoader(None, load=False).load_disk()
+
+
+def load_routers():
+    from django.db import router
+
+    assert router.routers is not None  # noqa: S101 - to ask for them is to import them
+
+
+def load_command(name):
+    """What only a command needs, and no question: its module, Django's own migrate, and what system checks import."""
+    quietly(import_command, name)
+    quietly(import_command, "migrate")
+    quietly(import_urls)
+    quietly(run_checks)
+
+
+def import_command(name):
+    from django.core import management
+
+    management.load_command_class(management.get_commands()[name], name)
+
+
+def import_urls():
+    from django.urls import get_resolver
+
+    assert get_resolver().url_patterns is not None  # noqa: S101 - to ask for them is to import them
+
+
+def run_checks():
+    from django.core import checks
+
+    checks.run_checks()  # without databases: none is asked
+
+
+def quietly(function, *args):
+    """What can't be imported here, the child imports where it needs it, and says why it can't."""
+    with contextlib.suppress(Exception, SystemExit):
+        function(*args)
+
+
+def disconnect():
+    """Close every connection of this thread; the aliases of those that were open."""
+    from django.db import connections
+
+    opened = []
+    for alias in connections:
+        quietly(close, connections, alias, opened)
+    return opened
+
+
+def close(connections, alias, opened):
+    connection = connections[alias]
+    if connection.connection is not None:
+        opened.append(alias)
+    connection.close()
+    getattr(connection, "close_pool", list)()
+
+
+# ---------------------------------------------------------------- the runner
+
+
+class Runner:
+    """Reads requests, forks, tells who ended. In a child, `serve` returns."""
+
+    def __init__(self, line, manage):
+        self.line = line
+        self.manage = manage
+        self.buffer = b""
+        self.children = {}  # {pid: the request's id}
+        self.gates = {}  # {id of a request: the end of a pipe on whose other end its child waits}
+        self.forked = False  # whether this process is a child
+        self.equipped = set()  # the commands whose own imports are done
+
+    def say(self, **message):
+        with contextlib.suppress(OSError):
+            self.line.sendall(json.dumps(message).encode() + b"\n")
+
+    def serve(self):
+        self.load()
+        wake, wakes = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(wakes, False)
+        self.pipes = [wake, wakes]
+        signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        while not self.forked:
+            select.select([self.line, wake], [], [])
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+            self.reap()
+            self.listen()
+
+    def load(self):
+        try:
+            opened = load()
+        except BaseException as error:  # noqa: BLE001 - a project may end in any way while it is imported
+            traceback.print_exc()
+            self.say(type="unable", why=reason(error))
+            leave(1)
+        self.loaded = time.time()
+        others = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+        self.say(type="ready", threads=others, opened=opened)
+
+    def reap(self):
+        for pid in list(self.children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                self.say(type="exited", id=self.children.pop(pid), exit=code)
+
+    def listen(self):
+        """Fork for every request that has come whole. At the end of the line there is nobody to serve."""
+        try:
+            data = self.line.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            leave(0)
+        self.buffer += data
+        while b"\n" in self.buffer and not self.forked:
+            line, _, self.buffer = self.buffer.partition(b"\n")
+            message = json.loads(line.decode())
+            if "go" in message:
+                self.let_go(message["go"])
+            else:
+                self.fork(message)
+
+    def let_go(self, number):
+        gate = self.gates.pop(number)
+        with contextlib.suppress(BrokenPipeError):  # somebody has killed it
+            os.write(gate, b".")
+        os.close(gate)
+
+    def fork(self, request):
+        if not request["source"]:
+            self.equip(request["args"][0])
+        disconnect()
+        if not self.children:
+            gc.collect()
+            gc.freeze()  # what is here to stay is not looked at, and so not copied, in the children
+        flush()
+        waits, self.gates[request["id"]] = os.pipe()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of threads: the agent was told
+                pid = os.fork()
+        except OSError as error:
+            os.close(self.gates.pop(request["id"]))
+            self.say(type="not_forked", id=request["id"], error=reason(error))
+        else:
+            self.part(pid, request, waits)
+        os.close(waits)
+
+    def equip(self, command):
+        if command not in self.equipped:
+            self.equipped.add(command)
+            load_command(command)
+
+    def part(self, pid, request, waits):
+        """What each of the two does after the fork."""
+        if pid:
+            self.children[pid] = request["id"]
+            self.say(type="forked", id=request["id"], pid=pid)
+        else:
+            self.forked = True
+            Child(self, request).begin(waits)
+
+
+def end(error):
+    """Do what the interpreter does at the end of a program, but tear down what is not the child's own; its exit code.
+
+    (Python 3.8 to 3.13, Py_RunMain and Py_FinalizeEx: wait for threads, run atexit, flush.)
+    """
+    code = said(error)
+    quietly(threading._shutdown)  # noqa: SLF001 - as the interpreter does
+    quietly(atexit._run_exitfuncs)  # noqa: SLF001
+    return code if flush() else code or 120
+
+
+def said(error):
+    """The exit code of what a program ended with, and its traceback on stderr where that is how it ends."""
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    if error.code is None or isinstance(error.code, int):
+        return (error.code or 0) & 0xFF
+    sys.stderr.write("%s\n" % (error.code,))
+    return 1
+
+
+def leave(code):
+    flush()
+    os._exit(code)
+
+
+def flush():
+    """Whether what was printed is out, as far as it can be."""
+    out = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: BLE001 - closed, or taken away
+            out = False
+    return out
+
+
+# ---------------------------------------------------------------- a child
+
+
+class Child:
+    """The forked process, until it is what a started one would be."""
+
+    def __init__(self, runner, request):
+        self.runner = runner
+        self.request = request
+        self.known = set(sys.modules)
+
+    def begin(self, waits):
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in [*self.runner.pipes, *self.runner.gates.values()]:
+            os.close(descriptor)
+        if not os.read(waits, 1):
+            os._exit(0)
+        replace(0, os.devnull, os.O_RDONLY)
+        replace(1, self.request["out"], os.O_WRONLY | os.O_APPEND)
+        replace(2, self.request["err"], os.O_WRONLY | os.O_APPEND)
+        os.environ.update(self.request["env"])
+        self.watch()
+        if self.request["source"]:
+            answer(self.request["source"], self.request["args"])
+        sys.argv[:] = [self.runner.manage] + self.request["args"]
+
+    def watch(self):
+        """Tell the agent of the first connection to a database, and at the end of late imports."""
+        from django.db.backends import signals
+
+        def connected(**_):
+            signals.connection_created.disconnect(connected)
+            self.runner.say(type="at_work", id=self.request["id"])
+
+        signals.connection_created.connect(connected, weak=False)
+        atexit.register(self.tell_late)
+
+    def tell_late(self):
+        late = [name for name in set(sys.modules) - self.known if newer(sys.modules[name], self.runner.loaded)]
+        if late:
+            self.runner.say(type="late", id=self.request["id"], modules=sorted(late)[:NAMED])
+
+
+def replace(descriptor, path, flags):
+    opened = os.open(path, flags)
+    os.dup2(opened, descriptor)
+    os.close(opened)
+
+
+def newer(module, loaded):
+    try:
+        return os.stat(module.__file__).st_mtime > loaded
+    except (AttributeError, OSError, TypeError):
+        return False
+
+
+def answer(source, args):
+    """Run a question as `python -c` would, and end."""
+    sys.argv[:] = ["-c", *args]
+    error = None
+    try:
+        exec(compile(source, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - as the agent's own text is
+    except BaseException as raised:  # noqa: BLE001 - it may end in any way
+        error = raised
+    leave(end(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""The warm runner, started as the agent starts it, on a real Django project."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import warm_project
+
+import opskit
+
+WARM = (Path(opskit.__file__).parent / "remote" / "warm.py").read_text()
+
+
+class Warm:
+    """The agent's end of the socket."""
+
+    def __init__(self, project, folder, **env):
+        ours, theirs = socket.socketpair()
+        self.folder = folder
+        self.log = folder / "runner.log"
+        with theirs, self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-u", "-c", WARM, "manage.py", str(theirs.fileno())],
+                cwd=project,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env},
+            )
+        ours.settimeout(60)
+        self.socket = ours
+        self.lines = ours.makefile("rb")
+        self.number = 0
+        self.patient = True
+
+    def heard(self):
+        """The next message. A child that has been forked is let go, as the agent does when it has its number."""
+        message = json.loads(self.lines.readline())
+        if message["type"] == "forked" and self.patient:
+            self.say(go=message["id"])
+        return message
+
+    def say(self, **message):
+        self.socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def send(self, *args, source="", env=()):
+        self.number += 1
+        out = self.folder / f"{self.number}.out"
+        out.touch(0o600)
+        self.say(id=self.number, args=args, source=source, env=dict(env), out=str(out), err=str(out))
+        return out
+
+    def until(self, kind):
+        """All that is heard up to a message of that kind."""
+        heard = [self.heard()]
+        while heard[-1]["type"] != kind:
+            heard.append(self.heard())
+        return heard
+
+    def run(self, text, **more):
+        """(exit code, what was printed) of `act`."""
+        out = self.send("act", text, **more)
+        return self.until("exited")[-1]["exit"], out.read_text()
+
+    def close(self):
+        self.lines.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Start a runner on a project that is made as `warm_project.make` is told."""
+    with contextlib.ExitStack() as stack:
+
+        def start(env=(), **made):
+            runner = Warm(warm_project.make(tmp_path / "app", **made), tmp_path, **dict(env))
+            stack.callback(runner.process.wait, 10)
+            stack.callback(runner.close)
+            return runner
+
+        yield start
+
+
+@pytest.fixture
+def runner(started):
+    found = started()
+    assert found.heard() == {"type": "ready", "threads": [], "opened": []}
+    return found
+
+
+def test_the_project_is_read_once_and_each_command_ends_as_manage_py_would(runner):
+    assert runner.run("print('hello')") == (0, "hello\nmanage.py goes on\n")
+    assert runner.run("print('again')") == (0, "again\nmanage.py goes on\n")
+    assert runner.log.read_text() == "manage.py is read\n"
+
+
+def test_a_command_is_told_its_own_words_and_environment(runner):
+    text = "import os, sys; print(sys.argv[:2], os.environ['PGAPPNAME'], sys.stdin.read() == '')"
+    assert runner.run(text, env={"PGAPPNAME": "opskit/1/acme"}) == (
+        0,
+        "['manage.py', 'act'] opskit/1/acme True\nmanage.py goes on\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("import sys; sys.exit(3)", 3),
+        ("from django.core.management.base import CommandError; raise CommandError('no')", 1),
+        ("raise ValueError('no')", 1),
+        ("import os; os._exit(7)", 7),
+        ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL),
+    ],
+)
+def test_however_a_command_ends_its_exit_is_told_and_the_next_one_runs(runner, text, code):
+    assert runner.run(text)[0] == code
+    assert runner.run("print('well')") == (0, "well\nmanage.py goes on\n")
+
+
+def test_what_a_command_does_to_its_process_is_gone_with_it(runner):
+    look = (
+        "import os, signal, sys, threading; print(os.getcwd(), 'X' in os.environ, os.umask(0o22) == 0o22, "
+        "signal.getsignal(15), threading.active_count(), hasattr(sys, 'left'))"
+    )
+    before = runner.run(look)
+    spoil = (
+        "import os, signal, sys, threading; os.chdir('/'); os.environ['X'] = '1'; os.umask(0); "
+        "signal.signal(15, signal.SIG_IGN); sys.left = 1; os.close(1); "
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    )
+    assert runner.run(spoil)[0] in {0, 1, 120}  # Python itself says 120 where it can't flush a closed stdout
+    assert runner.run(look) == before
+
+
+def test_each_command_is_a_process_group_of_its_own(runner):
+    _, said = runner.run("import os; print(os.getpid() == os.getpgid(0) == os.getsid(0))")
+    assert said.startswith("True")
+
+
+def test_no_two_commands_share_a_random_number(runner):
+    draw = "import random, uuid; print(random.random(), uuid.uuid4())"
+    assert runner.run(draw) != runner.run(draw)
+
+
+def test_the_first_connection_is_told(runner):
+    runner.send("act", "from django.db import connection; connection.cursor().execute('SELECT 1')")
+    kinds = [message["type"] for message in runner.until("exited")]
+    assert sorted(kinds) == ["at_work", "exited", "forked"]
+
+
+def test_a_connection_that_the_set_up_opened_is_closed_before_the_first_fork(started):
+    ready = "from django.db import connection; connection.cursor().execute('SELECT 1')"
+    runner = started(ready=ready)
+    assert runner.heard() == {"type": "ready", "threads": [], "opened": ["default"]}
+    look = "from django.db import connection; print(connection.connection)"
+    assert runner.run(look) == (0, "None\nmanage.py goes on\n")
+
+
+def test_threads_of_the_set_up_are_named(started):
+    ready = "import threading; threading.Thread(target=threading.Event().wait, daemon=True, name='exporter').start()"
+    runner = started(ready=ready)
+    assert runner.heard() == {"type": "ready", "threads": ["exporter"], "opened": []}
+    assert runner.run("print('hello')") == (0, "hello\nmanage.py goes on\n")
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ({"settings": "raise RuntimeError('no settings today')\n"}, "RuntimeError: no settings today"),
+        ({"ready": "raise SystemExit(3)"}, "SystemExit: 3"),
+        ({"manage": "import sys\nsys.exit('no')\n"}, "SystemExit: no"),
+        ({"manage": "print('nothing')\n"}, "manage.py never reached execute_from_command_line"),
+    ],
+)
+def test_a_project_that_cannot_be_loaded_says_why(started, made, why):
+    runner = started(**made)
+    assert runner.heard() == {"type": "unable", "why": why}
+    assert runner.lines.readline() == b""
+
+
+def test_a_question_is_answered_beside_the_project(runner):
+    out = runner.send("a", source="import sys, settings; print(sys.argv, settings.SECRET_KEY)")
+    assert runner.until("exited")[-1]["exit"] == 0
+    assert out.read_text() == "['-c', 'a'] of the tests\n"
+
+
+def test_a_question_that_breaks_says_so_with_a_traceback(runner):
+    out = runner.send(source="raise ValueError('no answer')")
+    assert runner.until("exited")[-1]["exit"] == 1
+    assert out.read_text().splitlines()[-1] == "ValueError: no answer"
+
+
+def test_code_that_a_command_imports_after_a_deploy_is_named(runner, tmp_path):
+    (tmp_path / "app" / "latecomer.py").write_text("")
+    os.utime(tmp_path / "app" / "latecomer.py", (4e9, 4e9))
+    runner.send("act", "import latecomer")
+    assert {"type": "late", "id": 1, "modules": ["latecomer"]} in runner.until("exited")
+
+
+def test_a_daemon_that_a_command_leaves_behind_holds_nothing_up(runner):
+    leave = (
+        "import os, sys, time\nif os.fork() == 0:\n    os.setsid(); print('daemon', os.getpid(), flush=True)\n"
+        "    time.sleep(30); os._exit(0)"
+    )
+    code, _ = runner.run(leave)
+    assert code == 0
+    out = runner.folder / "1.out"
+    until(lambda: "\n" in out.read_text().partition("daemon")[2])
+    os.kill(int(out.read_text().split("daemon ")[1].split()[0]), signal.SIGKILL)
+
+
+def test_two_commands_at_once(runner):
+    wait = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"
+    runner.send("act", wait)
+    assert runner.heard()["type"] == "forked"
+    runner.send("act", "open('go', 'w')")
+    assert sorted(each["id"] for each in runner.until("exited") + runner.until("exited")) == [1, 2, 2]
+
+
+def test_the_runner_ends_with_its_agent_and_the_command_goes_on(started, tmp_path):
+    runner = started()
+    runner.until("ready")
+    runner.send("act", "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nopen('done', 'w')")
+    runner.until("forked")
+    runner.close()
+    runner.process.wait(10)
+    (tmp_path / "app" / "go").touch()
+    until(lambda: (tmp_path / "app" / "done").exists())
+
+
+def test_a_child_whose_agent_never_learned_its_number_does_nothing(started, tmp_path):
+    runner = started()
+    runner.until("ready")
+    runner.patient = False
+    runner.send("act", "open('done', 'w')")
+    pid = runner.heard()["pid"]
+    runner.close()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert not (tmp_path / "app" / "done").exists()
+
+
+def until(true):
+    """Wait for something that other processes do, at most a minute."""
+    limit = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
