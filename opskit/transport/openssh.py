@@ -15,12 +15,13 @@ from opskit.transport import process, stream
 _FAILED = 255  # ssh's own exit status for an error of its own (ssh(1), EXIT STATUS)
 _ALIVE = ("ServerAliveInterval=15", "ServerAliveCountMax=4")
 _QUIET = ("BatchMode=yes", "ClearAllForwardings=yes", "RequestTTY=no", "RemoteCommand=none", "LogLevel=ERROR")
+_ASKS_NO_WINDOW = {"SSH_ASKPASS_REQUIRE": "never"}  # a jump is an ssh without BatchMode (OpenSSH 8.4 and newer)
 _ASKS_NOBODY = "`ssh` asks nobody here: `ssh-add` the key, or log in by hand with a `ControlMaster` before."
 
 
 class OpenSshStream(process.ProcessStream):
     def __init__(self, argv: tuple[str, ...], where: str) -> None:
-        super().__init__(argv)
+        super().__init__(argv, env=_ASKS_NO_WINDOW)
         self._where = where
 
     def refusal(self) -> errors.OpskitError | None:

@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from opskit import errors
 from opskit.transport import stream
@@ -18,7 +19,9 @@ _CHUNK = 256 * 1024
 class ProcessStream:
     """A socket pair is the child's stdin and stdout: unlike a pipe's, a blocked read of it can be woken."""
 
-    def __init__(self, argv: tuple[str, ...], folder: str | None = None) -> None:
+    def __init__(
+        self, argv: tuple[str, ...], folder: str | None = None, env: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
@@ -28,6 +31,7 @@ class ProcessStream:
                     stdout=theirs.fileno(),
                     stderr=subprocess.PIPE,
                     cwd=folder,
+                    env={**os.environ, **env},
                     start_new_session=True,
                 )
         except OSError:

@@ -139,6 +139,25 @@ def test_a_key_with_a_passphrase_is_refused_at_once(tmp_path, ssh, sshd):
     assert refusal(environment(tmp_path, sshd, key=key))[1] == ASKS_NOBODY
 
 
+def test_the_ssh_of_a_jump_opens_no_window_to_ask_in(tmp_path, ssh, sshd, monkeypatch):
+    bastion = sshd.another()
+    key = shutil.copy(sshd.identity_file, tmp_path / "key")
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret", "-f", key], check=True, capture_output=True)
+    ask = tmp_path / "ask"
+    ask.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\necho secret\n")
+    ask.chmod(0o755)
+    monkeypatch.setenv("DISPLAY", ":9")
+    monkeypatch.setenv("SSH_ASKPASS", str(ask))
+    (tmp_path / "known").write_text(bastion.known_hosts_line())
+    jump = (
+        f"  ProxyCommand ssh -o IdentitiesOnly=yes -o UserKnownHostsFile={tmp_path}/known -i {key} -p {bastion.port} "
+        f"-W %h:%p {bastion.user}@{bastion.host}"
+    )
+    assert "Permission denied" in refusal(environment(tmp_path, sshd, jump))[0]
+    assert not (tmp_path / "asked").exists()
+    bastion.stop()
+
+
 def test_a_host_whose_key_is_not_known_is_refused_at_once(tmp_path, ssh, sshd):
     stranger = sshd.another()
     made = environment(tmp_path, stranger)
