@@ -41,7 +41,7 @@ PLACE = struct.Struct(">Q")
 CHUNK = 256 * 1024  # read from the output file at once
 BACKLOG = 1024 * 1024  # bytes waiting to be sent, above which no output is read
 FOLLOW = 0.03  # seconds between looks at the output while a command runs; its end is a signal
-LOOK = 0.25  # seconds between looks at a process that another agent started
+LOOK = 0.25  # seconds between looks at a process that is not our own child
 TROUBLE = 3  # times that the warm runner may let us down
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 TAIL = 4096  # bytes of output that a record keeps for the next run
@@ -398,9 +398,10 @@ class Forked:
 
     def __init__(self, runner):
         self.runner = runner
-        self.began = 0.0
-        self.pid = self.exit = None
-        self.over = self.at_work = self.killed = False
+        self.asked = time.monotonic()
+        self.began = self.next_look = 0.0
+        self.pid = self.exit = self.gone = None
+        self.over = self.at_work = False
 
     def take(self, message):
         """Hear what the runner, or the process itself, has to say of it."""
@@ -416,9 +417,19 @@ class Forked:
             self.runner.slowest = max(self.runner.slowest, time.monotonic() - self.began)
 
     def ended(self):
-        if not self.over and self.pid is not None and (self.runner.over or self.killed):
-            self.over = birth(self.pid) != self.born
+        """Whether it has ended; a runner that does not say so, though it should, is not waited for."""
+        if not self.over and self.pid is not None and time.monotonic() >= self.next_look:
+            self.next_look = time.monotonic() + LOOK
+            if birth(self.pid) != self.born:
+                self.gone = self.gone or time.monotonic()
+                self.over = self.runner.over or time.monotonic() - self.gone > GRACE
         return self.over
+
+    def unheard(self):
+        """Whether the runner has been asked for it, has the project loaded, and does not answer."""
+        if self.pid is not None or self.over or self.runner.ready is None:
+            return False
+        return time.monotonic() - max(self.asked, self.runner.ready) > self.runner.still
 
     def stuck(self, silent):
         """Whether it is silent, and has reached no database, longer than any before it: a fork can do that."""
@@ -430,7 +441,6 @@ class Forked:
             self.over, self.exit = True, -number
             self.runner.close()  # it waits for our word, which never comes
             return
-        self.killed = number == signal.SIGKILL  # then its end shows, whether the runner says so or not
         with contextlib.suppress(OSError):
             os.killpg(self.pid, number)
 
@@ -441,6 +451,7 @@ class Runner:
     def __init__(self, state, still, argv, env, cwd):
         self.still = still  # seconds without a word and without a database that say nothing yet
         self.slowest = 0.0  # seconds that a command took to reach a database
+        self.ready = None  # when it had loaded the project
         self.useless = False
         self.line, theirs = socket.socketpair()
         self.line.setblocking(False)
@@ -646,6 +657,8 @@ class Followed:
     The agent that started it may still be there and write that record. Where it was killed, the command has no exit
     code. `over` is whether it is certain that it does not run, and is not going to: then the lock is ours.
     """
+
+    waits = False  # it has begun
 
     def __init__(self, state, run, request, secrets, silence):
         self.state = state
@@ -946,6 +959,7 @@ class Agent:
         for message in self.runner.messages():
             kind = message["type"]
             if kind == "ready":
+                self.runner.ready = time.monotonic()
                 self.remark_set_up(message)
             elif kind == "unable":
                 self.cool("the project could not be loaded for it: %s" % message["why"])
@@ -1024,6 +1038,10 @@ class Agent:
 
     def attend(self):
         """Look after the command: its timeout, its output, its end."""
+        if self.child.waits and self.child.process.unheard():
+            self.cool("it did not answer for %.0f s" % self.runner.still)
+        if self.child is None:  # it could not be started cold either
+            return
         ended = self.child.look()
         if self.follow() and ended is not None:
             for follower in self.child.followers:

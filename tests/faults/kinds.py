@@ -164,6 +164,23 @@ def command_killed(at: world.World, _sitting, _lasts: float) -> None:
         world.send([command["pid"]], signal.SIGKILL)
 
 
+def runner_killed(at: world.World, _sitting, _lasts: float) -> None:
+    """The loaded project goes, and with it who would know how its fork ends."""
+    world.send(_runners(at), signal.SIGKILL)
+
+
+def runner_stopped(at: world.World, _sitting, lasts: float) -> None:
+    stopped = _runners(at)
+    world.send(stopped, signal.SIGSTOP)
+    time.sleep(lasts)
+    world.send(stopped, signal.SIGCONT)
+
+
+def _runners(at: world.World) -> list[int]:
+    """The warm runners, without what they have forked, which has a session of its own."""
+    return [pid for host in at.hosts for pid in host.runners()]
+
+
 def agent_and_command_killed(at: world.World, sitting, lasts: float) -> None:
     agent_killed(at, sitting, lasts)
     command_killed(at, sitting, lasts)
@@ -296,6 +313,8 @@ KINDS = {
     "agent killed": agent_killed,
     "agent stopped": agent_stopped,
     "command killed": command_killed,
+    "runner killed": runner_killed,
+    "runner stopped": runner_stopped,
     "agent and command killed": agent_and_command_killed,
     "everything killed": everything_killed,
     "PostgreSQL restarted": postgresql_restarted,

@@ -39,7 +39,7 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
         package=package,
         env=story.env,
         ssh={"client": story.client, "reconnect": story.reconnect},
-        rollout={"settle": story.settle},
+        rollout={"settle": story.settle, "runner": story.runner},
     ) as at:
         if story.held:
             at.hold()

@@ -41,6 +41,7 @@ class Scenario:
     faults: tuple[Planned, ...]
     framework: str = "omnitenant"
     client: str = "fabric"
+    runner: str = "auto"
     hosts: int = 1
     home: tuple[str, ...] = ()  # tenants with nothing pending
     flags: tuple[str, ...] = ()  # of the first rollout
@@ -63,9 +64,7 @@ class Scenario:
 
     def __str__(self) -> str:
         faults = ", then ".join(map(str, self.faults))
-        return (
-            f"{self.framework} over {self.client}, {len(world.TENANTS) - len(self.home)} tenants to migrate: {faults}"
-        )
+        return f"{self.framework} ({self.runner}) over {self.client}, {len(world.TENANTS) - len(self.home)} tenants to migrate: {faults}"
 
 
 KINDS = (
@@ -85,6 +84,8 @@ KINDS = (
     "agent killed",
     "agent stopped",
     "command killed",
+    "runner killed",
+    "runner stopped",
     "agent and command killed",
     "everything killed",
     "PostgreSQL restarted",
@@ -120,6 +121,7 @@ def draw(seed: int) -> Scenario:
         tuple(sorted(faults, key=lambda each: (each.sitting, each.after, each.delay))),
         framework=dice.choice(("omnitenant", "opskit")),
         client=dice.choice(("fabric", "fabric", "openssh")),
+        runner="auto" if any(each.startswith("runner ") for each in kinds) else dice.choice(("auto", "auto", "cold")),
         hosts=2 if any(each.startswith("host ") for each in kinds) or dice.random() < 0.15 else 1,
         home=home,
         flags=_flags(dice),

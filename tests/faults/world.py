@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import processes
 import servers
 
 from faults import proxy
@@ -231,6 +232,11 @@ class Host:
 
     def agents(self) -> list[int]:
         return [pid for pid in self.processes() if "opskit-agent" in _cmdline(pid)]
+
+    def runners(self) -> list[int]:
+        """The warm runners. A fork of one has its command line, too, and it for a parent."""
+        warm = {pid for pid in self.processes() if "The warm runner" in _cmdline(pid)}
+        return [pid for pid in warm if processes.parent(pid) not in warm]
 
     def records(self) -> list[Path]:
         return list((self.home / ".opskit").glob("*.json"))

@@ -126,6 +126,30 @@ def test_a_command_outlives_its_runner_and_then_nobody_knows_its_exit(reached, t
     assert hosts.act("print('hello')").tail == "hello\nmanage.py goes on\n"
 
 
+def test_a_runner_that_does_not_answer_is_given_up(reached):
+    hosts = reached(still=2.0)
+    runner = hosts.runner()
+    os.kill(runner, signal.SIGSTOP)
+    assert hosts.act("print('hello')").tail == "manage.py is read\nhello\nmanage.py goes on\n"
+    assert hosts.said == ["here: the warm runner was given up: it did not answer for 2 s"]
+    gone(runner)
+
+
+def test_a_command_whose_runner_is_stopped_ends_and_nobody_knows_its_exit(reached, tmp_path):
+    hosts = reached()
+    runner, replies = hosts.runner(), []
+    wait = f"import os, time\nopen('begun', 'w')\nwhile not os.path.exists('{tmp_path}/go'): time.sleep(0.05)"
+    thread = threading.Thread(target=lambda: replies.append(hosts.act(wait)))
+    thread.start()
+    until((hosts.app / "begun").exists)
+    os.kill(runner, signal.SIGSTOP)
+    (tmp_path / "go").touch()
+    thread.join(30)
+    os.kill(runner, signal.SIGCONT)
+    (reply,) = replies
+    assert (reply.exit, reply.over) == (None, True)
+
+
 def test_a_fork_that_says_nothing_and_reaches_no_database_is_killed(reached):
     hosts = reached(still=2.0)
     reply = hosts.act("import time; time.sleep(600)")
