@@ -588,8 +588,12 @@ class Child:
         return self.process.pid is None and not self.process.ended()
 
     def note_process(self):
-        """In the new process, before it becomes the command: whoever kills the agent now leaves no stranger."""
-        self.try_record(pid=os.getpid(), born=birth(os.getpid()))
+        """In the new process, before it becomes the command: whoever kills the agent now leaves no stranger.
+
+        A full disk must not keep it from starting, and nothing can be said of it: stderr is the command's by now.
+        """
+        with contextlib.suppress(OSError):
+            self.save_record(pid=os.getpid(), born=birth(os.getpid()))
 
     def look(self):
         """How it ended, or None. What a timeout left of the group is killed."""

@@ -443,18 +443,22 @@ def test_a_ctrl_c_while_a_tenant_is_at_work_does_not_keep_after_from_running(des
     assert order(desk) == ["before", "tenant_before acme", "acme", "tenant_after acme", "after"]
 
 
-def test_who_leaves_at_once_has_the_unknown_tenant_told_to_the_hooks(desk):
+@pytest.mark.parametrize(("presses", "became"), [(2, "failed"), (3, "unknown")])
+def test_who_ends_a_command_or_leaves_it_has_that_tenant_told_to_the_hooks(desk, presses, became):
     desk.inventory(hooks={**witnesses(), "after": [WITNESS, LISTEN]})
-    with desk.held("migrate-all") as running:
+    with desk.held("migrate-all", stubborn=presses > 2) as running:
         running.press_ctrl_c()
         running.says("interrupted: finishing what is at work")
         running.press_ctrl_c()
+        if presses > 2:
+            running.says(" once more leaves it")
+            running.press_ctrl_c()
         result = running.end()
 
     assert result.code == 130
     assert order(desk) == ["before", "tenant_before acme", "acme", "tenant_after acme", "failure acme", "after"]
     (after,) = heard(desk)
-    assert (after["reason"], after["counts"]["unknown"]) == ("interrupted", 1)
+    assert (after["reason"], after["counts"][became]) == ("interrupted", 1)
 
 
 def test_one_more_ctrl_c_ends_a_tenant_after_and_after_still_runs(desk):
