@@ -478,6 +478,27 @@ class WayBack:
 
 
 @dataclass(frozen=True)
+class Sql:
+    """What a migration would say to the database, as its project writes it; why some or all of that is `missing`."""
+
+    statements: tuple[str, ...] = ()
+    missing: str = ""
+    vendor: str = ""  # `postgresql`; "" where nobody could say
+    atomic: bool = True  # it runs in one transaction
+
+
+@dataclass(frozen=True)
+class Lint:
+    """What a linter says of one of a migration's statements, which is told by its place among them, from 0."""
+
+    statement: int
+    rule: str
+    level: str  # `warning`, `error`
+    message: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
 class Reviewed:
     """A plan as it is written to a file for somebody to read, with all that must still hold when it is applied.
 

@@ -44,6 +44,11 @@ def together(told: Iterable[tuple[str, Said]]) -> list[tuple[Said, tuple[str, ..
     return [(said, tuple(names)) for said, names in alike.items()]
 
 
+def whose(pending: Mapping[str, tuple[str, ...] | None]) -> dict[str, tuple[str, ...]]:
+    """{migration: who has it pending} of {tenant: pending}, in the order in which they come up."""
+    return dict(together((each, name) for name, names in pending.items() for each in names or ()))
+
+
 def span(pending: tuple[str, ...]) -> str:
     """Many migrations in a few words: `products.0002_x to users.0005_y (4)`."""
     if len(pending) < 2:  # noqa: PLR2004 - one is no span

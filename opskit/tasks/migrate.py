@@ -48,6 +48,7 @@ _OF_UNDO = ("lock-timeout", "statement-timeout", "timeout", "lock-wait", "format
         "all": "run the command for tenants with nothing pending, too",
         "shared": "migrate the shared (master, public) database first, where it has pending migrations",
         "plan": "show what would be done, and do nothing",
+        "sql": "show the SQL of each pending migration, too, and what squawk says of it; needs --plan",
         "out": "write the plan to this file, too, for somebody to review and --apply to run; needs --plan",
         "apply": "run the plan in this file: refused where revision, migrations, tenants or what is pending differ",
     },
@@ -75,6 +76,7 @@ def migrate_all(
     all: bool = False,
     shared: bool = False,
     plan: bool = False,
+    sql: bool = False,
     out: str | None = None,
     apply: str | None = None,
     lock_timeout: str | None = None,
@@ -105,9 +107,13 @@ def migrate_all(
         exclude=selections.patterns("exclude", exclude),
         everything=all,
         shared=shared,
+        sql=sql,
         override=override_requires or "",
         **_common(lock_wait, yes, format, log_file, v),
     )
+    planned = plan or context.config.run.dry
+    if sql and not planned:
+        raise errors.UsageError("--sql needs --plan")
     if fail_fast and max_failures is not None:
         raise errors.UsageError("--fail-fast and --max-failures contradict each other")
     _resumable(options, resume, changed_code=changed_code)
@@ -140,7 +146,6 @@ def migrate_all(
     if resume:
         resuming.refuse_hidden(chosen.rollout)
     pacing.someone_to_ask(chosen.rollout)
-    planned = plan or context.config.run.dry
     if out is not None:
         options = reviewing.writing(out, options, chosen, planned=planned)
     return (planning.show_plan if planned else flow.migrate)(chosen, options)

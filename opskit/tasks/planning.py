@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from opskit import durations, errors, frameworks, model
+from opskit.frameworks import sql as question
+from opskit.frameworks import timeouts
+from opskit.reporters import sql as sqls
 from opskit.reporters.text import named, plural, printable, some, typed
 from opskit.rollout import alike, eta, plan
-from opskit.tasks import project, requiring, resuming, reviewing, wiring
+from opskit.tasks import linting, project, requiring, resuming, reviewing, wiring
 from opskit.tasks.task import answer, answer_data, complain
 from opskit.transport import fleet
 
@@ -49,18 +52,51 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
                 complain(line)
         if options.out:
             reviewing.write(reached, options, hosts.ready.revision, survey, made)
+        whose = _whose(made, shared) if options.sql else {}
+        found = _sql(asked, whose) if options.sql else {}
         unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None
 
+    lint = linting.look(found, timeouts.settings(environment.rollout), environment.root, complain)
     if options.json:
-        answer_data(_plan_json(environment, made, shared))
+        written = {"sql": sqls.as_data(found, lint)} if options.sql else {}
+        answer_data(json.dumps({**_plan_data(environment, made, shared), **written}))
     else:
         unseen = ["the shared database is migrated first: nobody can say what is pending there."]
         answer(
             "\n".join(
-                (unseen if unasked and options.shared else []) + [_plan_table(environment, made, shared, options)]
+                [
+                    *(unseen if unasked and options.shared else []),
+                    *_plan_lines(made, shared, options),
+                    *sqls.as_lines(found, lint, whose),
+                    f"next: `{_next(environment, options, bool(shared))}`",
+                ]
             )
         )
     return 0
+
+
+def _whose(made: model.Plan, shared: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """{migration: where it would be applied}, the tenants before the shared database."""
+    tenants = {each.id: made.pending.get(each.id) for batch in made.batches for each in batch.tenants}
+    return alike.whose({**tenants, model.SHARED.id: shared})
+
+
+def _sql(asked: project.Project, whose: Mapping[str, tuple[str, ...]]) -> dict[str, model.Sql]:
+    """{migration: its SQL}, each asked for once, on the first of its places; {} where nobody can be asked."""
+    if not question.can_be_asked(asked.framework):
+        complain(f"`{asked.framework.name}` can't be asked for the SQL: it has commands of its own.")
+        return {}
+    if not whose:
+        return {}
+    first = {name: "" if places[0] == model.SHARED.id else places[0] for name, places in whose.items()}
+    try:
+        found: dict[str, model.Sql] = asked.read(
+            question.read, asked.fleet.ask(asked.timed(question.command(asked.framework, first)))
+        )
+    except errors.ListingError as error:
+        complain(f"the SQL can't be shown: {error}.")
+        return {}
+    return found
 
 
 def _chosen(
@@ -80,17 +116,15 @@ def _chosen(
     return left.tenants
 
 
-def _plan_json(environment: model.Environment, made: model.Plan, shared: tuple[str, ...]) -> str:
+def _plan_data(environment: model.Environment, made: model.Plan, shared: tuple[str, ...]) -> dict[str, object]:
     tenants = [
         {"tenant_id": name, "pending": pending, "error": made.refused.get(name, "")}
         for name, pending in made.pending.items()
     ]
-    return json.dumps({"environment": environment.name, "shared": shared, "tenants": tenants})
+    return {"environment": environment.name, "shared": shared, "tenants": tenants}
 
 
-def _plan_table(
-    environment: model.Environment, made: model.Plan, shared: tuple[str, ...], options: project.Options
-) -> str:
+def _plan_lines(made: model.Plan, shared: tuple[str, ...], options: project.Options) -> list[str]:
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
     ids = [tenant.id for batch in made.batches for tenant in batch.tenants]
@@ -112,8 +146,7 @@ def _plan_table(
         parts.append(f"it would take about {durations.show(about)}, pauses included, as the last runs tell.")
     total = plural(len(made.pending), "tenant")
     parts.append(f"{len(ids)} of {total} would be migrated; {len(made.current)} have nothing pending.")
-    parts.append(f"next: `{_next(environment, options, bool(shared))}`")
-    return "\n".join(parts)
+    return parts
 
 
 def _rows(
@@ -130,13 +163,13 @@ def _rows(
 
 
 def _next(environment: model.Environment, options: project.Options, shared: bool) -> str:
-    """What was typed, without the flag that made it a plan: nothing more than what the plan shows."""
+    """What was typed, without the flags that made it a plan: nothing more than what the plan shows."""
     named = f"--env={environment.name}"
     if shared and options.tenant_id:
         return f"invoke migrate-all {named} --shared"
     if options.out:
         return f"invoke migrate-all --apply={typed(options.out)}"
-    words = [word for word in sys.argv[1:] if word not in ("--plan", "--dry", "-R")]
+    words = [word for word in sys.argv[1:] if word not in ("--plan", "--sql", "--dry", "-R")]
     if not any(word == "--env" or word.startswith("--env=") for word in words):
         words.append(named)
     if shared and not options.shared:

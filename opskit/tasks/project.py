@@ -66,6 +66,7 @@ class Options:
     undo: Undo | None = None
     override: str = ""  # why the environments that must come first are not asked
     out: str | None = None  # the file that the plan is to be written to
+    sql: bool = False  # a plan shows the SQL, too
 
 
 @dataclass

@@ -18,7 +18,7 @@ BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'op
 """What the remote Python is started with: it reads the agent's length, then the agent, from stdin."""
 
 
-TEXTS = {"facts": ("status",), "timeouts": ("status",), "undo": ("status",)}
+TEXTS = {"facts": ("status",), "sql": ("status",), "timeouts": ("status",), "undo": ("status",)}
 """{question: the programs whose text it gets as its last arguments}."""
 
 WARM = ("", "status")

@@ -42,7 +42,7 @@ def agent(folder, python: str):
         yield hosts
 
 
-@pytest.mark.parametrize("name", ["agent", "facts", "find", "host", "status", "timeouts", "undo"])
+@pytest.mark.parametrize("name", ["agent", "facts", "find", "host", "sql", "status", "timeouts", "undo"])
 def test_the_remote_programs_are_python_3_8(name):
     text = (Path(opskit.remote.__file__).parent / f"{name}.py").read_text()
     assert ast.parse(text, feature_version=(3, 8)).body
