@@ -188,7 +188,7 @@ class Written:
     def told(self, places: Places, tenant: str) -> Dict[str, Any]:
         answer: Dict[str, Any] = {"statements": [], "missing": "", "vendor": "", "atomic": True}
         try:
-            migration = self.loader.graph.nodes[self.key]
+            migration = self.migration()
             answer.update(atomic=bool(migration.atomic), missing=self.hidden(migration))
             if not answer["missing"]:
                 connection = places.connection(tenant)
@@ -198,6 +198,11 @@ class Written:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one migration's trouble is not the others'
             answer["missing"] = status.reason(error)
         return answer
+
+    def migration(self) -> Any:
+        if self.key not in self.loader.graph.nodes:
+            raise LookupError("the code has no such migration")
+        return self.loader.graph.nodes[self.key]
 
     @staticmethod
     def hidden(migration: Any) -> str:

@@ -46,7 +46,7 @@ def together(told: Iterable[tuple[str, Said]]) -> list[tuple[Said, tuple[str, ..
 
 def whose(pending: Mapping[str, tuple[str, ...] | None]) -> dict[str, tuple[str, ...]]:
     """{migration: who has it pending} of {tenant: pending}, in the order in which they come up."""
-    return dict(together((each, name) for name, names in pending.items() for each in names or ()))
+    return dict(together((name, each) for name, names in pending.items() for each in names or ()))
 
 
 def span(pending: tuple[str, ...]) -> str:

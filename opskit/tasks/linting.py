@@ -52,7 +52,7 @@ def _asked(squawk: str, sql: model.Sql, before: list[str], folder: str) -> tuple
     try:
         rows = listing.parse(ended.output, list)
         return tuple(lint for row in rows for lint in _read(row, [len(before), *_sizes(sql)]))
-    except (errors.ListingError, KeyError, TypeError, AttributeError):
+    except (errors.ListingError, KeyError, TypeError, ValueError, AttributeError):
         said = ended.output.strip().partition("\n")[0]
         why = ": ".join(each for each in (ended.why or "its answer is of another shape", said) if each)
         raise errors.ListingError(printable(shortened(why, _LONGEST))) from None

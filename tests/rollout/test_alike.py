@@ -119,3 +119,9 @@ def test_a_squashed_migration_is_what_it_replaces():
     assert alike.lacking("x.1", told) == ("fresh",)
     assert alike.lacking("x.2", told) == ("fresh", "half")
     assert alike.lacking("x.1_squashed", told) == ("fresh", "half")
+
+
+def test_whose_a_migration_is():
+    pending = {"x": ("a.1", "a.2"), "y": None, "z": ("a.2",), "w": ()}
+
+    assert {"a.1": ("x",), "a.2": ("x", "z")} == alike.whose(pending)
