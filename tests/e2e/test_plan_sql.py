@@ -125,9 +125,10 @@ def test_squawk_says_what_it_thinks_of_each_statement(project, operator, monkeyp
     before = {name: project.history(name) for name in ids}
 
     told = operator.json("migrate-all", "--env=prod", "--plan", "--sql")["sql"]
+    alone = operator.json("migrate-all", "--env=prod", "--plan", "--sql", "--tenants=d01")["sql"]
     shown = operator.types("migrate-all", "--env=prod", "--plan", "--sql", "--lock-timeout=5s")
 
-    assert list(told) == [phone, text, index]
+    assert (list(told), alone) == ([phone, text, index], told)
     assert told[phone]["statements"][0] == ADD_PHONE
     assert {"require-lock-timeout", "prefer-text-field"} <= rules(told[phone])
     assert {each["statement"] for each in told[phone]["lint"]} == {0, 1}  # the default is dropped again

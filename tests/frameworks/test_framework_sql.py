@@ -41,7 +41,7 @@ def test_an_answer_of_another_shape(content):
 
 
 def test_a_question_that_failed_says_why():
-    with pytest.raises(errors.ListingError, match="^asking for the SQL failed: it exited 1: KeyError: 'X'$"):
+    with pytest.raises(errors.ListingError, match=r"^asking for the SQL failed: it exited 1: KeyError: 'X'$"):
         sql.read(model.Reply(exit=1, tail="KeyError: 'X'\n"))
 
 
