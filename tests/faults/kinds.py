@@ -280,14 +280,18 @@ def out_of_connections(at: world.World, _sitting, lasts: float) -> None:
 
 
 def table_locked(at: world.World, _sitting, lasts: float) -> None:
-    """Somebody else's transaction holds the table of the tenant that is next, or at work."""
+    """Somebody else's transaction holds the table of the tenant that is next, or at work.
+
+    Where another fault takes the server away, it takes that transaction, too.
+    """
     command = at.at_work()
     tenant = command["tenant"] if command else world.TENANTS[0]
-    database, schema = at.database.home_of(tenant)
-    with at.database.server.connect(database) as connection, connection.transaction():
-        connection.execute("SET LOCAL lock_timeout = '3s'")
-        connection.execute(f'LOCK TABLE "{schema}".members_member IN ACCESS EXCLUSIVE MODE')
-        time.sleep(lasts)
+    with contextlib.suppress(psycopg.OperationalError):
+        database, schema = at.database.home_of(tenant)
+        with at.database.server.connect(database) as connection, connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '3s'")
+            connection.execute(f'LOCK TABLE "{schema}".members_member IN ACCESS EXCLUSIVE MODE')
+            time.sleep(lasts)
 
 
 def _no_larger(pid: int, size: int) -> None:

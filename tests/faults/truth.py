@@ -7,6 +7,7 @@ what the witness saw begin on the hosts. What was said: every event of every jou
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -224,7 +225,7 @@ def _said(sitting: world.Sitting) -> Iterator[str]:
     typed = " ".join(sitting.argv)
     if "Traceback" in sitting.said:
         yield f"a traceback from `{typed}`: {sitting.said[-800:]}"
-    if "can't be read" in sitting.said:
+    if re.search(r"journal\.jsonl(, line \d+)? can't be read", sitting.said):
         yield f"a record that can't be read, says `{typed}`: {sitting.said[-600:]}"
     if sitting.code is None:
         yield f"a hang: `{typed}` did not end: {sitting.said[-600:]}"
