@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -28,7 +28,7 @@ class Interrupts:
         self.began = False  # a command may have been started
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._heard) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import IO, Any
 import invoke
 
 from opskit import errors, model, redaction
+from opskit.tasks import interrupts
 
 ENV = "the environment: a file in inventories/ (default: opskit.env in invoke.yaml, else the only one there is)"
 _MONTH = 30 * 86400.0  # seconds: the most that an inventory takes, too
@@ -33,14 +36,31 @@ def task(
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> None:
             _open_what_is_closed()
+            _heed_signals()
             code = _run(functools.partial(body, *args, **kwargs))
             _flush()
+            _ignore_signals()
             if code:
                 raise invoke.Exit(code=code)
 
         return invoke.task(run, name=name, help=dict(help), optional=optional, auto_shortflags=False)
 
     return declare
+
+
+_heeded: dict[int, Any] = {}  # {signal: what was done about it, before a task that has said all ignored it}
+
+
+def _ignore_signals() -> None:
+    """All is said: a Ctrl-C while the program ends must not change its exit code."""
+    with contextlib.suppress(ValueError):  # not the main thread: there are no signals here
+        _heeded.update((number, signal.signal(number, signal.SIG_IGN)) for number in interrupts.SIGNALS)
+
+
+def _heed_signals() -> None:
+    """Another task of the same command line."""
+    while _heeded:
+        signal.signal(*_heeded.popitem())
 
 
 def _run(body: Callable[[], int | None]) -> int:

@@ -215,7 +215,7 @@ def refused(desk, code: int, what: str, hint: str = "", *argv: str, **run) -> op
         (("--env=prod", "--host=-oProxyCommand=x"), "--host: address: starts with `-`: a program would read it as an option."),
         (("--env=prod", "--host=demo"), "--host: `demo` is the demo's own server, and has its inventory already."),
         (("--env=prod", "--host=local", "--framework=django"),
-         "--framework: expected `omnitenant`, `opskit`, `django-tenants`, `django-pgschemas`, `django-tenant-schemas` or `custom`, found `django`."),
+         "--framework: expected `auto`, `omnitenant`, `opskit`, `django-tenants`, `django-pgschemas`, `django-tenant-schemas` or `custom`, found `django`."),
         (("--env=prod", "--host=local", "--python=-x"), "--python: starts with `-`: a program would read it as an option."),
         (("--env=prod", "--host=local", "--run-as=a b"), "--run-as: a user has no space in it."),
         (("--env=prod", "--host=local", "--host-keys=any"), "--host-keys: expected `strict` or `accept-new`, found `any`."),

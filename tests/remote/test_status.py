@@ -86,7 +86,7 @@ def test_a_migrated_fleet_has_nothing_pending(fleet):
     row = {"applied": 20, "latest": latest, "pending": [], "error": "", "cut": False}
     assert said["tenants"] == [{"tenant_id": tenant_id, **row, **home(fleet, tenant_id)} for tenant_id in ids]
     assert said["shared"] == {"pending": []}
-    assert set(said) == {"v", "shared", "tenants", "code", "django", "python"}
+    assert set(said) == {"v", "framework", "shared", "tenants", "code", "replaces", "django", "python"}
     assert {*latest} <= {*said["code"]}
     assert all(re.fullmatch("[0-9a-f]{16}", digest) for digest in said["code"].values())
     assert (said["v"], said["python"]) == (1, ".".join(map(str, sys.version_info[:3])))
