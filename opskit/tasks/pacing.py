@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from opskit import errors, model, selections
+from opskit import errors, model, redaction, selections
 from opskit.rollout import controls
+from opskit.tasks import child, gate
 from opskit.tasks.task import duration, one_of
 
 
@@ -37,7 +39,7 @@ def changes(
         "retries": _parsed("retries", retries, controls.parse_retries),
         "order": _parsed("order", order, lambda text: one_of("order", text, controls.ORDERS)),
         "deadline": _deadline(until, max_duration),
-        "gate": _parsed("gate", gate, _gate),
+        "gate": _parsed("gate", gate, _command),
         "pause_after_canary": pause_after_canary or None,
         "go_on": go_on or None,
     }
@@ -51,9 +53,12 @@ def _canary(text: str) -> model.Canary:
     return controls.parse_canary(text)
 
 
-def _gate(text: str) -> str:
+def _command(text: str) -> str:
     if not text.strip():
         raise errors.UsageError("expected a command, found nothing")
+    read = child.run(("/bin/sh", "-n", "-c", text), "", os.environ, ".", gate.LIMIT)  # it runs nothing
+    if read.code != 0:  # of a broken command sh itself exits 2, which means `wait`
+        raise errors.UsageError(f"/bin/sh can't read it: {redaction.redact(' '.join(read.output.split()))}")
     return text
 
 

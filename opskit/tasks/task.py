@@ -37,7 +37,7 @@ def task(
         def run(*args: Any, **kwargs: Any) -> None:
             _open_what_is_closed()
             _heed_signals()
-            code = _run(functools.partial(body, *args, **kwargs))
+            code = _run(functools.partial(_checked, body, *args, **kwargs))
             _flush()
             _ignore_signals()
             if code:
@@ -46,6 +46,19 @@ def task(
         return invoke.task(run, name=name, help=dict(help), optional=optional, auto_shortflags=False)
 
     return declare
+
+
+_FREE = ("log_file", "out", "apply", "gate", "override_requires")  # flags that any text may follow
+
+
+def _checked(body: Callable[..., int | None], *args: Any, **kwargs: Any) -> int | None:
+    """The task, unless a flag has swallowed the next one: `--log-file $UNSET --tenants=acme` would mean everyone."""
+    for name in _FREE:
+        value = kwargs.get(name)
+        if isinstance(value, str) and value.startswith("--"):
+            flag = name.replace("_", "-")
+            raise errors.UsageError(f"--{flag}: expected a value, found the flag `{value}`: an unset variable?")
+    return body(*args, **kwargs)
 
 
 _heeded: dict[int, Any] = {}  # {signal: what was done about it, before a task that has said all ignored it}

@@ -42,6 +42,18 @@ def test_an_empty_value_is_an_unset_variable_and_never_everyone(desk, flag):
 
 
 @pytest.mark.parametrize(
+    "argv",
+    [("--log-file",), ("--plan", "--out"), ("--apply",), ("--gate",), ("--override-requires",)],
+    ids=lambda each: each[-1],
+)
+def test_a_flag_that_swallowed_the_next_one_is_an_unset_variable_and_never_everyone(desk, argv):
+    complaint = f"{argv[-1]}: expected a value, found the flag `--tenants=acme`: an unset variable?"
+    operator.refuses(desk.run("migrate-all", *argv, "--tenants=acme"), 2, complaint)
+    assert desk.asked == []
+    assert not (desk.folder / "--tenants=acme").exists()
+
+
+@pytest.mark.parametrize(
     ("argv", "complaint"),
     [
         ((), "--tenant-id says which tenant. `invoke show-tenants` lists them."),

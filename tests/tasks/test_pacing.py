@@ -75,6 +75,12 @@ def test_a_duration_ends_that_much_later():
     assert before <= found - timedelta(hours=2) <= datetime.now().astimezone()
 
 
+@pytest.mark.parametrize("gate", ["if [", "echo 'a", "(true", "-x", "case"])
+def test_a_gate_that_no_shell_can_read_is_refused(gate):
+    with pytest.raises(errors.UsageError, match=r"^--gate: /bin/sh can't read it: .+"):
+        changes(gate=gate)
+
+
 @pytest.mark.parametrize("gate", ["", " ", "\t\n"])
 def test_a_gate_is_a_command(gate):
     with pytest.raises(errors.UsageError, match=r"^--gate: expected a command, found nothing$"):
