@@ -186,7 +186,8 @@ def _next(run: runs.Run, outcomes: tuple[model.Outcome, ...], folder: Path, envi
         return [f"next: fix the cause, then `invoke migrate-all --env={environment} --shared`."]  # no tenant has a plan
     again = f"`invoke migrate-all --env={environment} --resume`"
     if by_status[model.Status.UNKNOWN]:
-        return [f"next: {again} asks the host and the databases first, and starts nothing that may still be at work."]
+        waits = f"`invoke migrate-all --env={environment} --resume --lock-wait=1h`"  # its command may hold the lock yet
+        return [f"next: {waits} asks the host and the databases first, and starts nothing that may still be at work."]
     failed = by_status[model.Status.FAILED]
     if failed:
         name = failed[0].tenant

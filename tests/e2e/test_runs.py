@@ -124,6 +124,7 @@ def test_the_json_of_a_run_names_every_tenant_and_nothing_else_is_on_stdout(desk
         "host": "local",
         "verified": False,
         "fingerprint": None,
+        "taken_back": [],
     }
     assert (globex["status"], globex["error"], initech["status"]) == (
         "failed",

@@ -262,7 +262,7 @@ def test_an_unknown_outcome_comes_before_the_failures(tmp_path):
         "2 tenants: 1 failed, 1 unknown. the run stopped: nobody knows how `b` ended.",
         f"log: {tmp_path}/run.log",
         (
-            "next: `invoke migrate-all --env=prod --resume` asks the host and the databases first, "
+            "next: `invoke migrate-all --env=prod --resume --lock-wait=1h` asks the host and the databases first, "
             "and starts nothing that may still be at work."
         ),
     ]
