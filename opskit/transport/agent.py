@@ -27,6 +27,7 @@ ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
 WATCH = 0.25  # seconds between two looks at what the operator wants, while a command is at work
 _FULL = "the host's disk is full where opskit keeps the output (`app.state_dir`): the command may have failed of that"
 _MOST = 2.0**53  # of any number that an agent says
+GOODBYE = 2.0  # seconds for the agent to hang up, once it was told to
 NOT_STARTED = 127  # the exit code of a command that could not be started, as a shell gives it
 
 
@@ -91,7 +92,8 @@ class Agent:
         self.record: str = after.record if after else ""  # of a command whose end was heard, until it may be forgotten
         self._sent = False  # whether the other end was told anything
         self._preamble = b""  # what came on stdout while the agent had not spoken
-        threading.Thread(target=self._read, daemon=True, name="opskit-reader").start()
+        self._reader = threading.Thread(target=self._read, daemon=True, name="opskit-reader")
+        self._reader.start()
 
     # -- the start
 
@@ -251,6 +253,9 @@ class Agent:
         if self._sent:  # to a sudo that still asks, a goodbye would be a password
             with contextlib.suppress(OSError):
                 self._say(type="bye")
+        if self.holds and self.pid is None and self._lost is None:
+            # Whoever closes a line with something unread in it resets it, and what was said last may be lost with it.
+            self._reader.join(GOODBYE)
         self._line.close()
 
     # -- frames
