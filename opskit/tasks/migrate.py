@@ -23,7 +23,7 @@ _COMMON = {
     "log-file": "write the log to this file, too",
     "v": "show all that the commands print",
 }
-_OF_UNDO = ("lock-timeout", "statement-timeout", "timeout", "lock-wait", "format", "log-file", "v")
+_OF_UNDO = ("lock-timeout", "statement-timeout", "timeout", "runner", "lock-wait", "format", "log-file", "v")
 
 
 @task(
