@@ -34,16 +34,18 @@ def parse_allowance(text: str) -> model.Allowance:
 
 def parse_retries(text: str) -> int:
     """How often one tenant is tried again, at most 10. Raises UsageError."""
-    if not re.fullmatch(r"\d{1,2}", text.strip()) or int(text) > 10:  # noqa: PLR2004 - the backoff of more is hours
+    match = re.fullmatch(r"\d{1,2}", text.strip())
+    if match is None or int(match[0]) > 10:  # noqa: PLR2004 - the backoff of more is hours
         raise errors.UsageError(f"expected a number from 0 to 10, found `{text}`")
-    return int(text)
+    return int(match[0])
 
 
 def parse_same(text: str) -> int:
     """How many tenants in a row may fail alike before that stops the run, from 2 on. Raises UsageError."""
-    if not re.fullmatch(r"\d{1,6}", text.strip()) or int(text) < 2:  # noqa: PLR2004 - one alone is like nobody
+    match = re.fullmatch(r"\d{1,6}", text.strip())
+    if match is None or int(match[0]) < 2:  # noqa: PLR2004 - one alone is like nobody
         raise errors.UsageError(f"expected a number from 2 on, found `{text}`")
-    return int(text)
+    return int(match[0])
 
 
 def seconds_until(text: str, now: datetime) -> float:
