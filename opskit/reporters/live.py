@@ -49,7 +49,9 @@ class Live:
         self._bar = Progress(console=self._console)
         self._task = self._bar.add_task("", total=0)
         self._eta = eta.Eta()
-        self._eta_of = time.monotonic()
+        self._since = time.monotonic()  # the last command began, or ended
+        self._at_work = ""
+        self._begun = False
         self._total = 0
         self._done: set[str] = set()
         self._now = Text("")
@@ -70,7 +72,7 @@ class Live:
                 self._eta.take(plan)
                 self._start()
             case model.TenantStarted(_, tenant):
-                self._eta_of = time.monotonic()
+                self._at_work, self._begun, self._since = tenant, True, time.monotonic()
                 self._show(tenant, "starting")
             case model.Output(tenant, text, partial):
                 self._output(tenant, text, partial)
@@ -83,14 +85,16 @@ class Live:
                 self._done.add(outcome.tenant)  # a retry is no further tenant
                 self._bar.update(self._task, completed=len(self._done))
                 self._eta.done(outcome)
-                self._eta_of = time.monotonic()
+                self._at_work, self._since = "", time.monotonic()
                 self._show("", "")
             case model.RunFinished():
                 self.stop()
 
     def _left(self) -> float | None:
-        seconds = self._eta.seconds()
-        return None if seconds is None else max(0.0, seconds - (time.monotonic() - self._eta_of))
+        passed = time.monotonic() - self._since
+        if self._at_work:
+            return self._eta.seconds(at_work={self._at_work: passed})
+        return self._eta.seconds(idle=passed if self._begun else None)
 
     def stop(self) -> None:
         if self._started:

@@ -53,7 +53,7 @@ def look(folder: Path, now: datetime) -> Now:
         usual=expected.get(at_work.tenant) if at_work else None,
         done=len(ended),
         total=len(set(ids)),
-        left=_left(run, ended, seconds or 0.0),
+        left=_left(run, ended, now),
     )
 
 
@@ -67,14 +67,16 @@ def _state(run: runs.Run, said: control.Said) -> str:
     return "waiting" if run.ahead else "asking"
 
 
-def _left(run: runs.Run, ended: list[str], seconds: float) -> float | None:
+def _left(run: runs.Run, ended: list[str], now: datetime) -> float | None:
     estimate = eta.Eta()
     for plan in run.plans:
         estimate.take(plan)
     for name in ended:
         estimate.done(run.outcomes[name])
-    left = estimate.seconds()
-    return None if left is None else max(0.0, left - seconds)
+    return estimate.seconds(
+        at_work={name: (now - started.at).total_seconds() for name, started in run.at_work.items()},
+        idle=(now - run.last_end).total_seconds() if run.last_end else None,
+    )
 
 
 def as_json(folders: Iterable[Path], now: datetime) -> str:

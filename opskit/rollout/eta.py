@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from opskit import model
 
 
@@ -41,13 +43,25 @@ class Eta:
         """The seconds that a tenant that is left usually takes, None where nobody knows."""
         return self._left.get(tenant)
 
-    def seconds(self, begun: bool = False) -> float | None:
-        """What is left, in seconds, None where nothing is known. `begun`: a pause stands before the next one, too."""
+    def seconds(self, *, at_work: Mapping[str, float] | None = None, idle: float | None = None) -> float | None:
+        """What is left, in seconds, None where nothing is known.
+
+        `at_work` is {tenant_id: seconds so far}: one that takes longer than it usually does eats up nobody else's time.
+        `idle` is the seconds since the last command ended, None before the first: the rest of the pause counts, too.
+        """
         if self._strangers and not self._number:
             return None
         mean = self._sum / self._number if self._number else 0.0
-        pauses = max(0, len(self._left) - (not begun))
-        return max(0.0, self._known) + self._strangers * mean + pauses * self._stagger
+        work = max(0.0, self._known) + self._strangers * mean
+        for tenant, worked in (at_work or {}).items():
+            usual = self._left.get(tenant, 0.0)
+            work -= min(worked, mean if usual is None else usual)
+        return max(0.0, work) + self._pauses(pausing=idle is not None and not at_work, idle=idle or 0.0)
+
+    def _pauses(self, *, pausing: bool, idle: float) -> float:
+        if not self._left:
+            return 0.0
+        return (len(self._left) - 1) * self._stagger + (max(0.0, self._stagger - idle) if pausing else 0.0)
 
     def _learn(self, seconds: float) -> None:
         self._sum += seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from opskit import model
 from opskit.rollout import step
@@ -22,6 +23,7 @@ class Run:
     outcomes: dict[str, model.Outcome] = field(default_factory=dict)  # in the order they came to be
     at_work: dict[str, model.TenantStarted] = field(default_factory=dict)
     ahead: set[str] = field(default_factory=set)  # planned tenants whose command has not ended
+    last_end: datetime | None = None  # of a command of this part of the run
     notices: list[str] = field(default_factory=list)
     finished: model.RunFinished | None = None
     override: str = ""  # why the environments that must come first were not asked
@@ -38,10 +40,11 @@ class Run:
             case model.TenantStarted(_, tenant):
                 self.at_work[tenant] = event
                 self.ahead.add(tenant)
-            case model.TenantFinished(_, outcome) | model.TenantVerified(_, outcome):
-                self.at_work.pop(outcome.tenant, None)
-                self.ahead.discard(outcome.tenant)
-                self.outcomes[outcome.tenant] = outcome
+            case model.TenantFinished(at, outcome):
+                self.last_end = at
+                self._take_outcome(outcome)
+            case model.TenantVerified(_, outcome):
+                self._take_outcome(outcome)
             case model.Notice(_, text):
                 self.notices.append(text)
             case model.RunFinished():
@@ -49,10 +52,15 @@ class Run:
 
     def _resume(self) -> None:
         """Who was at work when the run ended is not at work for this part of it."""
-        self.finished = None
+        self.finished = self.last_end = None
         self.outcomes.update((name, _lost(started)) for name, started in self.at_work.items())
         self.at_work.clear()
         self.ahead.clear()
+
+    def _take_outcome(self, outcome: model.Outcome) -> None:
+        self.at_work.pop(outcome.tenant, None)
+        self.ahead.discard(outcome.tenant)
+        self.outcomes[outcome.tenant] = outcome
 
     def _take_plan(self, plan: model.Plan) -> None:
         self.plans.append(plan)

@@ -100,6 +100,24 @@ def test_a_terminal_may_change_its_width_during_a_run(desk):
     assert "acme: migrated\nglobex: migrated\n" in seen(result).replace("\r", "\n")
 
 
+def test_what_is_left_of_the_stagger_is_in_the_eta_of_the_view_and_of_status(desk):
+    assert desk.run("migrate-all", "--tenants=acme,globex").code == 0  # the history
+    left = []
+
+    def stop_in_the_pause(said: str, resize) -> None:
+        if not left and re.search(r"1/2 tenants, \S+ gone, ETA (9m|10m00s)", re.sub(COLOURS_AND_MOVEMENTS, "", said)):
+            left.extend(each["left"] for each in json.loads(desk.run("status", "--format=json").out))
+            assert desk.run("stop").code == 0
+
+    result = desk.at_a_terminal(
+        "migrate-all", "--stagger=10m", "--tenants=acme,globex", columns=60, meanwhile=stop_in_the_pause
+    )
+
+    assert result.code == 5, seen(result)
+    assert re.search(r"0/2 tenants, \S+ gone, ETA 10m", seen(result)), seen(result)
+    assert [540 < seconds <= 660 for seconds in left] == [True], left
+
+
 def test_a_host_takes_no_terminal_over_with_its_banner_its_paths_or_its_revision(evil, sshd, tmp_path):
     evil.project()
     (tmp_path / "banner").write_text("\x1b[2J\x1b]0;taken over\x07 welcome\n")

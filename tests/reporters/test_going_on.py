@@ -59,6 +59,17 @@ def test_between_two_tenants_it_waits_and_after_the_last_it_asks(told):
     assert status.look(told(STARTED, PLAN, ended(A)), NOW).state == "waiting"
 
 
+@pytest.mark.parametrize(("seconds", "left"), [(4, 110 + 6), (30, 110)])
+def test_what_is_left_of_a_pause_counts(told, seconds, left):
+    now = status.look(told(STARTED, PLAN, ended(A)), AT + timedelta(seconds=seconds))
+    assert now.left == left
+
+
+def test_a_run_that_is_resumed_pauses_before_nobody_yet(told):
+    again = model.PlanMade(AT, model.Plan((model.Batch((B, C)),), {}, stagger=10.0, expected={"b": 40.0, "c": 60.0}))
+    assert status.look(told(STARTED, PLAN, ended(A), RESUMED, again), AT).left == 40 + 60 + 10
+
+
 def test_after_the_last_it_asks(told):
     now = status.look(told(STARTED, PLAN, ended(A), ended(B), ended(C)), NOW)
     assert (now.state, now.done, now.left) == ("asking", 3, 0.0)

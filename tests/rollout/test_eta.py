@@ -43,6 +43,9 @@ def test_it_is_what_adding_everything_up_says(expected, ended, stagger):
     mean = sum(seen) / len(seen) if seen else 0.0
     work = sum(mean if usual is None else usual for usual in left.values())
     assert kept.seconds() == pytest.approx(work + max(0, len(left) - 1) * stagger, rel=1e-6, abs=1e-3)
+    for idle in (0.0, stagger / 2, 2 * stagger):
+        pause = max(0.0, stagger - idle) if left else 0.0
+        assert kept.seconds(idle=idle) == pytest.approx(kept.seconds() + pause, rel=1e-6, abs=1e-3)
     assert {name: kept.usual(name) for name in NAMES} == {name: left.get(name) for name in NAMES}
 
 
@@ -58,3 +61,20 @@ def test_nobody_knows_where_nobody_has_a_history():
     assert eta.of(plan({"a": None, "b": None})) is None
     assert eta.of(plan({})) == 0.0
     assert eta.of(plan({"a": 4.0, "b": None, "c": 8.0}, stagger=10.0)) == 38.0
+
+
+def test_who_is_at_work_has_less_to_go_and_eats_up_nobody_elses_time():
+    kept = eta.Eta()
+    kept.take(plan({"a": 20.0, "b": None, "c": 60.0}, stagger=10.0))
+    assert kept.seconds(at_work={"a": 5.0}) == 20 - 5 + 40 + 60 + 2 * 10
+    assert kept.seconds(at_work={"a": 500.0}) == 40 + 60 + 2 * 10
+    assert kept.seconds(at_work={"b": 30.0}) == 20 + 40 - 30 + 60 + 2 * 10
+    assert kept.seconds(at_work={"again": 30.0}) == 20 + 40 + 60 + 2 * 10
+
+
+def test_no_pause_is_left_while_one_is_at_work():
+    kept = eta.Eta()
+    kept.take(plan({"a": 20.0, "b": 20.0}, stagger=10.0))
+    kept.done(outcome("a", 20.0))
+    assert kept.seconds(at_work={"b": 0.0}, idle=3.0) == 20.0
+    assert kept.seconds(idle=3.0) == 20.0 + 7.0
