@@ -110,6 +110,7 @@ class Controls:
     lock_timeout: float = 0.0  # of a statement, in PostgreSQL; 0: as it is there
     statement_timeout: float = 0.0
     go_on: bool = False  # with the others, although nobody knows how one ended
+    forks: int = 1  # tenants at a time
 
 
 class Runner(enum.StrEnum):
@@ -463,6 +464,7 @@ class Plan:
     gate: str = ""  # a command for /bin/sh, asked before each tenant
     pause_after_canary: bool = False  # wait for a person's word when the canary is home
     go_on: bool = False  # with the others, although nobody knows how one ended
+    forks: int = 1  # tenants at a time, a canary apart, which is alone
     code: Mapping[str, str] = field(default_factory=dict)  # {migration: digest of its source}, of those pending
     back: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # {tenant_id: what is to be taken back}
 

@@ -112,6 +112,7 @@ def make_plan(
         gate=how.gate,
         pause_after_canary=how.pause_after_canary,
         go_on=how.go_on,
+        forks=how.forks,
         code=_code_of(todo, states, survey),
     )
 

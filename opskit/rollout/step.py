@@ -1,4 +1,4 @@
-"""Decides: `next_step` is pure, and answers Run, Wait, Ask, Look or Stop."""
+"""Decides: `next_step` is pure, and answers Run, Await, Wait, Ask, Look or Stop."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ GO_ON, HALT, ASK_AGAIN = 0, 1, 2  # the exit codes of a gate
 class Run:
     tenant: model.Tenant
     attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Await:
+    """Wait until one of those at work has ended."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Stop:
     reason: str  # DONE, INTERRUPTED, or a sentence
 
 
-Step = Run | Wait | Ask | Look | Stop
+Step = Run | Await | Wait | Ask | Look | Stop
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,11 @@ NOTHING_SAID = Word()
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a plan is: the place in its batches, what is to be tried again, and what has gone wrong in this batch."""
+    """How far a plan is: the place in its batches, who is at work or to be tried again, and what has gone wrong."""
 
     batch: int = 0
     index: int = 0
+    at_work: tuple[Run, ...] = ()  # in the order in which they began
     again: tuple[Run, ...] = ()  # at the back of the queue
     failures: int = 0
     unknown: str = ""
@@ -77,33 +83,54 @@ class Progress:
     alike: int = 0  # failures with this one, in a row
     looked: bool = False  # the databases have confirmed the canary
     cleared: bool = False  # the gate lets the next tenant pass
-    halted: str = ""  # why the gate, or the look at the canary, ends the run
+    halted: str = ""  # why the gate, the look at the canary, or failures that are alike end the run
+
+
+def begun(plan: model.Plan, progress: Progress, following: Run) -> Progress:
+    """The progress once the one that was next is at work."""
+    first = progress.index < len(plan.batches[progress.batch].tenants)
+    return replace(
+        progress,
+        index=progress.index + first,
+        again=progress.again if first else progress.again[1:],
+        at_work=(*progress.at_work, following),
+        cleared=False,
+    )
 
 
 def advance(plan: model.Plan, progress: Progress, outcome: model.Outcome) -> Progress:
-    """The progress after an outcome of the tenant that was next."""
-    done = _next(plan, progress)
-    first = progress.index < len(plan.batches[progress.batch].tenants)
-    again = progress.again if first else progress.again[1:]
+    """The progress after an outcome of a tenant that was at work."""
+    done = next(each for each in progress.at_work if each.tenant.id == outcome.tenant)
     retry = outcome.retryable and done.attempt <= plan.retries
     bad = outcome.status in (model.Status.FAILED, model.Status.UNKNOWN) and not retry
     alike = _alike(progress, outcome.fingerprint if bad else None)
     after = replace(
         progress if retry else replace(progress, **alike),
-        index=progress.index + first,
-        again=(*again, Run(done.tenant, done.attempt + 1)) if retry else again,
+        at_work=tuple(each for each in progress.at_work if each != done),
+        again=(*progress.again, Run(done.tenant, done.attempt + 1)) if retry else progress.again,
         failures=progress.failures + bad,
         unknown=outcome.tenant if outcome.status is model.Status.UNKNOWN else progress.unknown,
-        cleared=False,
     )
-    over = after.index == len(plan.batches[after.batch].tenants) and not after.again
+    after = replace(after, halted=after.halted or _too_many_alike(plan, after))  # the next one may end in another way
+    over = after.index == len(plan.batches[after.batch].tenants) and not after.again and not after.at_work
     return Progress(after.batch + 1, last=after.last, alike=after.alike) if over and not stopped(plan, after) else after
+
+
+def dropped(progress: Progress, tenant: str) -> Progress:
+    """The progress where a tenant that was at work has no outcome: opskit could not do its own part, and ends."""
+    return replace(progress, at_work=tuple(each for each in progress.at_work if each.tenant.id != tenant))
 
 
 def _alike(progress: Progress, print_: model.Fingerprint | None) -> dict[str, Any]:
     """How many have failed alike in a row, after one more tenant; None is one that has not, or in its own way."""
     again = print_ is not None and print_ == progress.last
     return {"last": print_, "alike": progress.alike + 1 if again else int(print_ is not None)}
+
+
+def _too_many_alike(plan: model.Plan, progress: Progress) -> str:
+    if not 0 < plan.stop_after_same <= progress.alike:
+        return ""
+    return f"{progress.alike} tenants in a row failed alike, which is no single tenant's fault: {progress.last}"
 
 
 def gated(progress: Progress, answer: model.GateAnswered) -> Progress:
@@ -130,10 +157,12 @@ def looked(progress: Progress, outcomes: Iterable[model.Outcome]) -> Progress:
     return replace(progress, looked=True, halted=why)
 
 
-def _next(plan: model.Plan, progress: Progress) -> Run:
-    """Who is next: the batch's own first, then those that are tried again."""
+def _next(plan: model.Plan, progress: Progress) -> Run | None:
+    """Who is next: the batch's own first, then those that are tried again; None where all of it are at work or done."""
     tenants = plan.batches[progress.batch].tenants
-    return Run(tenants[progress.index]) if progress.index < len(tenants) else progress.again[0]
+    if progress.index < len(tenants):
+        return Run(tenants[progress.index])
+    return progress.again[0] if progress.again else None
 
 
 def stopped(plan: model.Plan, progress: Progress) -> str:
@@ -142,8 +171,6 @@ def stopped(plan: model.Plan, progress: Progress) -> str:
         return f"nobody knows how `{progress.unknown}` ended"
     if progress.halted:
         return progress.halted
-    if 0 < plan.stop_after_same <= progress.alike:
-        return f"{progress.alike} tenants in a row failed alike, which is no single tenant's fault: {progress.last}"
     limit = plan.batches[progress.batch].max_failures if progress.batch < len(plan.batches) else None
     alone = progress.batch < plan.canaries
     failures = progress.failures + (0 if alone else len(plan.refused))  # who was refused has failed, too
@@ -164,22 +191,27 @@ def next_step(
     `idle` is the seconds since the last command ended, None before the first: the stagger is the pause
     between the end of one command and the start of the next, and never after the last. `left` is the
     seconds until the run must start nothing more, None where it may go on for ever. `asked` is the seconds
-    since the gate said `wait` to the next tenant, None where it did not.
+    since the gate said `wait` to the next tenant, None where it did not. Before a Stop, who is at work ends.
     """
     why = stopped(plan, progress) or word.stop
-    if why:
-        return Stop(why)
-    if progress.batch == len(plan.batches):
-        return Stop(DONE)
-    following = _next(plan, progress)
-    pause = _pause(plan, following) - idle if idle is not None else 0.0
-    if left is not None and left - max(0.0, pause) < plan.expected.get(following.tenant.id, 0.0):
-        return Stop(_out_of_time(plan, following.tenant, left))
-    if 0 < plan.canaries == progress.batch and not progress.looked:
-        return _look(plan)
-    if word.pause:
-        return Wait(None, following.tenant, word.pause)
-    return _paced(plan, progress, following, pause, asked)
+    if not why and progress.batch < len(plan.batches):
+        following = _next(plan, progress)
+        if following is None or full(plan, progress):
+            return Await()
+        pause = _pause(plan, following) - idle if idle is not None else 0.0
+        if left is None or left - max(0.0, pause) >= plan.expected.get(following.tenant.id, 0.0):
+            if 0 < plan.canaries == progress.batch and not progress.looked:
+                return _look(plan)
+            if word.pause:
+                return Wait(None, following.tenant, word.pause)
+            return _paced(plan, progress, following, pause, asked)
+        why = _out_of_time(plan, following.tenant, left)
+    return Await() if progress.at_work else Stop(why or DONE)
+
+
+def full(plan: model.Plan, progress: Progress) -> bool:
+    """Whether as many are at work as may be at once: a canary is alone."""
+    return len(progress.at_work) >= (1 if progress.batch < plan.canaries else plan.forks)
 
 
 def _look(plan: model.Plan) -> Look:

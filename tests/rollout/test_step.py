@@ -27,6 +27,12 @@ def batch(*tenants: model.Tenant, max_failures: int | None = None) -> model.Batc
     return model.Batch(tenants, max_failures)
 
 
+def after(plan, progress: step.Progress, outcome: model.Outcome) -> step.Progress:
+    """The progress after a tenant that was next has run, alone."""
+    following = step.next_step(plan, progress, 1e9)
+    return step.advance(plan, step.begun(plan, progress, following), outcome)
+
+
 def steps(plan, *statuses, interrupted_after: int | None = None) -> list[step.Step]:
     """What is answered when each Wait is obeyed in full, and the tenants end as `statuses` say (migrated after that)."""
     ends, progress, idle, ran, answered = list(statuses), step.Progress(), None, 0, []
@@ -43,7 +49,7 @@ def steps(plan, *statuses, interrupted_after: int | None = None) -> list[step.St
                 progress = step.looked(progress, ())
             case step.Run(tenant):
                 status = ends.pop(0) if ends else MIGRATED
-                progress, idle, ran = step.advance(plan, progress, model.Outcome(tenant.id, status)), 0.0, ran + 1
+                progress, idle, ran = after(plan, progress, model.Outcome(tenant.id, status)), 0.0, ran + 1
 
 
 def test_a_plan_without_batches_is_done():
@@ -92,7 +98,7 @@ def test_the_stagger_stands_between_batches_too():
 
 def test_the_pause_is_measured_from_the_end_of_the_last_command():
     pause = plan(batch(A, B), stagger=60)
-    after_one = step.advance(pause, step.Progress(), model.Outcome("a", MIGRATED))
+    after_one = after(pause, step.Progress(), model.Outcome("a", MIGRATED))
     answers = [step.next_step(pause, after_one, idle) for idle in (0.0, 1.5, 59.5, 60.0, 61.0)]
     assert [step.Wait(60.0, B), step.Wait(58.5, B), step.Wait(0.5, B), step.Run(B), step.Run(B)] == answers
 
@@ -173,7 +179,7 @@ def test_progress_goes_through_the_batches():
     two = plan(batch(A, B), batch(C))
     progress, seen = step.Progress(), []
     for name, status in (("a", FAILED), ("b", MIGRATED), ("c", MIGRATED)):
-        progress = step.advance(two, progress, model.Outcome(name, status))
+        progress = after(two, progress, model.Outcome(name, status))
         seen.append(progress)
     assert [step.Progress(0, 1, failures=1), step.Progress(1), step.Progress(2)] == seen
 
@@ -200,7 +206,7 @@ def tried(plan, *outcomes: tuple[str, model.Status, bool]) -> list[step.Step]:
                 name, status, retryable = ends.pop(0)
                 assert name == tenant.id
                 outcome = model.Outcome(name, status, attempt=attempt, retryable=retryable)
-                progress, idle = step.advance(plan, progress, outcome), 0.0
+                progress, idle = after(plan, progress, outcome), 0.0
 
 
 def test_what_is_retryable_is_tried_again_at_the_back_of_the_queue_with_backoff():
@@ -255,7 +261,7 @@ def ended(plan, *prints: model.Fingerprint | str | None, retryable: bool = False
                 came = ends.pop(0)
                 status, print_ = (MIGRATED, None) if came == "home" else (FAILED, came)
                 outcome = model.Outcome(tenant.id, status, attempt=attempt, fingerprint=print_, retryable=retryable)
-                progress = step.advance(plan, progress, outcome)
+                progress = after(plan, progress, outcome)
 
 
 STOPPED = step.Stop(
@@ -298,7 +304,7 @@ def test_a_failure_that_is_tried_again_does_not_break_the_row():
     progress = step.Progress()
     for name, print_, retryable in (("a", ONCE, False), ("b", OTHER, True), ("c", ONCE, False)):
         outcome = model.Outcome(name, FAILED, attempt=1, fingerprint=print_, retryable=retryable)
-        progress = step.advance(made, progress, outcome)
+        progress = after(made, progress, outcome)
     assert STOPPED == step.next_step(made, progress, 1e9)
 
 
@@ -340,16 +346,16 @@ def outcome(tenant, status, error=""):
 
 def test_the_databases_confirm_the_canary_before_anybody_else_starts():
     assert step.Look((A,)) == step.next_step(canary_first(stagger=60.0), HOME, 0.0)
-    after = step.looked(HOME, [outcome(A, MIGRATED)])
-    assert step.Run(B) == step.next_step(canary_first(), after, 0.0)
+    sure = step.looked(HOME, [outcome(A, MIGRATED)])
+    assert step.Run(B) == step.next_step(canary_first(), sure, 0.0)
     assert step.Run(B) == step.next_step(canary_first(), step.looked(HOME, []), 0.0)
 
 
 @pytest.mark.parametrize("status", [FAILED, UNKNOWN])
 def test_a_canary_that_only_said_ok_ends_the_run(status):
-    after = step.looked(HOME, [outcome(A, status, "it said OK, and 1 migration is still pending")])
+    halted = step.looked(HOME, [outcome(A, status, "it said OK, and 1 migration is still pending")])
     why = "the canary `a` is not migrated: it said OK, and 1 migration is still pending"
-    assert step.Stop(why) == step.next_step(canary_first(), after, 0.0)
+    assert step.Stop(why) == step.next_step(canary_first(), halted, 0.0)
 
 
 def test_nobody_looks_where_the_canary_was_all():
@@ -386,9 +392,9 @@ def test_the_gate_is_asked_before_each_tenant_after_the_stagger():
     assert step.Ask(A) == step.next_step(made, step.Progress(), None)
     cleared = step.gated(step.Progress(), answered(0))
     assert step.Run(A) == step.next_step(made, cleared, None)
-    after = step.advance(made, cleared, outcome(A, MIGRATED))
-    assert step.Wait(59.0, B) == step.next_step(made, after, 1.0)
-    assert step.Ask(B) == step.next_step(made, after, 60.0)
+    one = after(made, cleared, outcome(A, MIGRATED))
+    assert step.Wait(59.0, B) == step.next_step(made, one, 1.0)
+    assert step.Ask(B) == step.next_step(made, one, 60.0)
 
 
 def test_a_gate_that_says_wait_is_asked_again_after_ten_seconds():
