@@ -189,7 +189,8 @@ class Place:
 class TenantState:
     """What a tenant's database says. `error` is why it could not be asked, or must not be migrated.
 
-    `place` is where its data lives, None where nobody says.
+    `place` is where its data lives, None where nobody says. `unrecorded` are squashed migrations of which nothing
+    is pending, since all that they replace is applied: Django records them at the next `migrate`.
     """
 
     applied: int | None = None  # how many; None where nobody can say
@@ -199,6 +200,7 @@ class TenantState:
     place: Place | None = None
     missing: bool = False  # its schema is not there yet
     cut: bool = False  # PostgreSQL keeps only the beginning of its schema's or database's name
+    unrecorded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ class Survey:
     `busy` those of the application names asked for that have a connection at work; `code` is
     {migration: digest of its source} for every migration of the code, empty where nobody can say;
     `replaces` is {squashed migration: those that it replaces}; `framework` is what the project is on;
-    `listed` are the tenants, in the project's order, of a framework that has no command to list them.
+    `listed` are the tenants, in the project's order, of a framework that has no command to list them;
+    `shared_unrecorded` is the shared database's unrecorded (TenantState).
     """
 
     shared: tuple[str, ...] | None
@@ -219,6 +222,7 @@ class Survey:
     listed: tuple[Tenant, ...] = ()
     replaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     framework: str = ""
+    shared_unrecorded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

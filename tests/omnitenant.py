@@ -50,6 +50,24 @@ class Migration(migrations.Migration):
     operations = [migrations.AddField({model!r}, {field!r}, models.CharField(default="", max_length=50))]
 """
 
+_SQUASHED = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    replaces = [("members", "0001_initial"), ("members", "0002_member_email"), ("members", "0003_member_joined")]
+    initial = True
+    dependencies = []
+    operations = [
+        migrations.CreateModel("Member", [
+            ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+            ("name", models.CharField(max_length=100)),
+            ("email", models.CharField(default="", max_length=200)),
+            ("joined", models.DateField(null=True)),
+        ]),
+    ]
+"""
+
 # Runs in the project, in one process for all tenants: a process each would take half a second.
 _CREATE = """
 import json, sys
@@ -161,6 +179,11 @@ class Project:
         last = max(path.stem for path in folder.glob("0*.py"))
         (folder / f"{name}.py").write_text(_ADDED.format(dependency=(app, last), model=model, field=field))
         return f"{app}.{name}"
+
+    def squash(self) -> str:
+        """Give this copy a migration that replaces the three of `members`; answer `app.name`."""
+        (self.folder / "members" / "migrations" / "0001_squashed_0003.py").write_text(_SQUASHED)
+        return "members.0001_squashed_0003"
 
 
 def new_project(postgres: servers.Postgres, folder: Path, database: str | None = None) -> Project:

@@ -51,8 +51,9 @@ def read(reply: model.Reply) -> model.Survey:
         raise not_one(content["frameworks"])
     if not isinstance(content, dict) or not isinstance(content.get("tenants"), list):
         raise errors.ListingError("asking what is pending gave no `tenants`")
-    shared = content.get("shared")
-    pending = listing.strings(shared.get("pending", []), "shared.pending") if isinstance(shared, dict) else ()
+    told = content.get("shared")
+    shared = told if isinstance(told, dict) else {}
+    pending = listing.strings(shared.get("pending", []), "shared.pending")
     if content.get("listing_error") and not pending:
         raise errors.ListingError(f"the tenants can't be read: {django.one_line(str(content['listing_error']))}")
     busy = listing.strings(content.get("busy", []), "busy")
@@ -68,6 +69,7 @@ def read(reply: model.Reply) -> model.Survey:
         _listed(content["tenants"]),
         replaces,
         str(content.get("framework") or ""),
+        listing.strings(shared.get("unrecorded", []), "shared.unrecorded"),
     )
 
 
@@ -105,6 +107,7 @@ def _state(row: Any) -> tuple[str, model.TenantState]:
         place=_place(row.get("place"), name),
         missing=bool(row.get("missing")),
         cut=bool(row.get("cut")),
+        unrecorded=listing.strings(row.get("unrecorded", []), f"`{name}`.unrecorded"),
     )
 
 

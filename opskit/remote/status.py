@@ -12,7 +12,7 @@ This text runs on the host, by itself, with the project's folder as working dire
      "shared": {"pending": ["app.name", ...]},
      "tenants": [{"tenant_id", "applied": 21, "latest": [...], "pending": [...], "error": "",
                   "place": ["server:port", "database", "schema"], "missing": false, "cut": false,
-                  "name": "Acme", "isolation_type": "schema"}, ...],
+                  "name": "Acme", "isolation_type": "schema", "unrecorded": ["app.squash", ...]}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
      "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL,
              after waiting so many seconds for them to go; the histories are read after that,
@@ -21,7 +21,8 @@ This text runs on the host, by itself, with the project's folder as working dire
      "django": "5.2", "python": "3.11"}
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
-would apply it. A tenant that can't be asked, or must not be migrated, has an `error`. Where its data
+would apply it. `unrecorded`, there or not, are squashed migrations of which nothing is pending, and that the
+next migrate records. A tenant that can't be asked, or must not be migrated, has an `error`. Where its data
 lives is told for all but opskit's own: whether that schema is missing, and whether PostgreSQL cuts the name.
 `name` and `isolation_type` are told where the framework has no command that lists its tenants.
 Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
@@ -147,14 +148,14 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     master = FRAMEWORKS[framework][0]
     pending = Pending()
     at_work = busy(master(), params)  # first: what is not at work by now commits nothing after we have read
-    shared = pending_on_master(master(), pending)
-    answer: Dict[str, Any] = {"v": 1, "framework": framework, "shared": {"pending": shared}, "tenants": []}
+    shared = on_master(master(), pending)
+    answer: Dict[str, Any] = {"v": 1, "framework": framework, "shared": shared, "tenants": []}
     answer["code"] = pending.digests()
     answer.update(at_work, replaces=pending.replaces())
     try:
         answer["tenants"] = list(every_tenant(framework, pending, params))
     except Exception as error:
-        if not shared:
+        if not shared["pending"]:
             raise
         answer["listing_error"] = reason(error)
     answer.update(django=django.get_version(), python=platform.python_version())
@@ -162,9 +163,15 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     return answer
 
 
-def state(tenant_id: str, history: List[Migration], pending: List[str]) -> Dict[str, Any]:
-    latest = [dotted(migration) for migration in history[-3:]]
-    return {"tenant_id": tenant_id, "applied": len(history), "latest": latest, "pending": pending, "error": ""}
+def state(tenant_id: str, history: List[Migration], pending: "Pending") -> Dict[str, Any]:
+    latest, plan = [dotted(migration) for migration in history[-3:]], pending.after(history)
+    row = {"tenant_id": tenant_id, "applied": len(history), "latest": latest, "pending": plan, "error": ""}
+    return {**row, **unrecorded(pending.unrecorded(history))}
+
+
+def unrecorded(names: List[str]) -> Dict[str, List[str]]:
+    """What an answer has more where there are some: hardly any has."""
+    return {"unrecorded": names} if names else {}
 
 
 def unknown(tenant_id: str, error: str) -> Dict[str, Any]:
@@ -235,6 +242,14 @@ class Pending:
             self.known[key] = (self.plan(loader), self.inconsistency(loader, history))
         return self.known[key]
 
+    def unrecorded(self, rows: List[Migration]) -> List[str]:
+        """What MigrationExecutor.check_replacements records, whether anything else is applied or not."""
+        known = set(rows)
+        whole = (
+            key for key, each in self.disk.items() if each.replaces and known.issuperset(map(tuple, each.replaces))
+        )
+        return [dotted(key) for key in sorted(whole) if key not in known]
+
     @staticmethod
     def plan(loader: Any) -> List[str]:
         """What MigrationExecutor.migration_plan answers for every leaf."""
@@ -274,16 +289,19 @@ def refuse_conflicts(loader: Any) -> None:
         )
 
 
-def pending_on_master(alias: str, pending: Pending) -> List[str]:
-    """The pending migrations of the apps that have something in the master database.
+def on_master(alias: str, pending: Pending) -> Dict[str, List[str]]:
+    """What is pending, and what is unrecorded, of the apps that have something in the master database.
 
     migrate records the others there too, without running them, so after a deploy with a new
     migration in a tenant's app it would seem to be behind.
     """
     from django.db import connections
 
-    plan, _refusal = pending.look(read_history(connections[alias]))
-    return [name for name in plan if belongs(alias, name.split(".")[0])]
+    def own(names: List[str]) -> List[str]:
+        return [name for name in names if belongs(alias, name.split(".")[0])]
+
+    rows = read_history(connections[alias])
+    return {"pending": own(pending.look(rows)[0]), **unrecorded(own(pending.unrecorded(rows)))}
 
 
 def belongs(alias: str, app_label: str) -> bool:
@@ -326,6 +344,7 @@ def opskit_tenants(_pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[
             "latest": applied[-3:],
             "pending": row["pending"],
             "error": row.get("error") or "",
+            **unrecorded(row.get("unrecorded") or []),
         }
 
 
@@ -348,7 +367,7 @@ def omnitenant_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Di
         place: Dict[str, Any] = {}
         try:
             rows = omnitenant_history(tenant, connection, schemas, place)
-            yield {**state(tenant.tenant_id, rows, pending.after(rows)), **place}
+            yield {**state(tenant.tenant_id, rows, pending), **place}
         except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
             yield {**unknown(tenant.tenant_id, reason(error)), **place}
 
@@ -569,7 +588,7 @@ def schema_tenants(
             if schema not in schemas:
                 raise LookupError("there is no schema %s" % schema)
             rows = schema_history(connection, schema) if schemas[schema] else []
-            yield {**state(name, rows, pending.after(rows)), **about}
+            yield {**state(name, rows, pending), **about}
         except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
             yield {**unknown(name, reason(error)), **about}
 
@@ -590,7 +609,7 @@ def database_tenants(pending: Pending, params: Dict[str, Any]) -> Iterator[Dict[
             if is_master(name, every[name], default_master()):
                 raise ValueError("it is the default database: its migrations would run there")
             rows = history_elsewhere(name, every[name], about)
-            yield {**state(name, rows, pending.after(rows)), **about}
+            yield {**state(name, rows, pending), **about}
         except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
             yield {**unknown(name, reason(error)), **about}
 

@@ -85,9 +85,9 @@ def make_plan(
 ) -> model.Plan:
     """The tenants that need a command: the canary as a batch that allows no failure, then the others.
 
-    A tenant with nothing pending is current and gets none, unless `everything`. One whose state could not
-    be asked, or was not told, is refused; so are those that share a place, and those whose id no command can be
-    given. Without a survey (a framework that can't be asked) everyone else gets a command. The canary's
+    A tenant with nothing pending, and nothing unrecorded, is current and gets none, unless `everything`. One
+    whose state could not be asked, or was not told, is refused; so are those that share a place, and those whose id
+    no command can be given. Without a survey (a framework that can't be asked) everyone else gets one. The canary's
     patterns are held against all that are `listed`, the selected ones or more. Raises UsageError for a canary
     that matches nobody, CannotStart for one that must not be migrated.
     """
@@ -189,7 +189,7 @@ def _also(place: model.Place, tenants: tuple[str, ...], name: str) -> str:
 
 
 def _is_current(state: model.TenantState | None) -> bool:
-    return state is not None and not state.error and not state.pending
+    return state is not None and not (state.error or state.pending or state.unrecorded)
 
 
 def make_shared_plan(pending: tuple[str, ...] | None) -> model.Plan:

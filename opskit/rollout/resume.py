@@ -68,6 +68,8 @@ def settled(outcome: model.Outcome, was: tuple[str, ...] | None, now: model.Tena
         return None
     if outcome.status in (model.Status.MIGRATED, model.Status.UNKNOWN):
         return replace(outcome, status=model.Status.MIGRATED, applied=was or (), verified=True, error="")
+    if now.unrecorded:
+        return None
     return replace(outcome, status=model.Status.CURRENT, verified=True, error="")
 
 

@@ -16,7 +16,7 @@ from opskit.frameworks import django
 from opskit.frameworks import timeouts as limits
 from opskit.reporters import webhook
 from opskit.reporters.text import named, plural, printable, some
-from opskit.rollout import drive, plan, resume, settle, step, verify
+from opskit.rollout import drive, plan, resume, settle, squashes, step, verify
 from opskit.rollout import undo as undo_plan
 from opskit.tasks import (
     attending,
@@ -277,6 +277,9 @@ class Rollout:
             return step.DONE
         self.listed.update(tenant.id for tenant in tenants)
         made = reviewed or self._plan(tenants, survey)
+        squashed = squashes.told((tenant for batch in made.batches for tenant in batch.tenants), survey)
+        if squashed:
+            self.notice(squashed)
         if made.batches:
             watchfulness.switch_on(self.asked)
         self._refuse_timeouts(made)
@@ -326,9 +329,11 @@ class Rollout:
         """Migrate the shared database where that was asked. True when it was, and the operator has been asked.
 
         Where nobody can say what is pending there, it is migrated when that was asked, and not missed when not.
+        So it is where only a squashed migration is to be recorded.
         """
         pending = survey.shared if survey else None
-        if pending == () or (pending is None and not self.options.shared):
+        asked = self.options.shared and (pending is None or bool(survey and survey.shared_unrecorded))
+        if not pending and not asked:
             return False
         if not self.options.shared:
             again = f" --resume={self.record.folder.name}" if self.options.resume else ""
@@ -349,7 +354,7 @@ class Rollout:
         state = model.TenantState(pending=after.shared or ()) if after else None
         verified = verify.verify(outcome, pending, state)
         self.record.emit(model.TenantVerified(self.clock.now(), verified))
-        if verified.status is not model.Status.MIGRATED:
+        if verified.status not in (model.Status.MIGRATED, model.Status.CURRENT):
             raise errors.SharedPending(f"the shared database: {verified.error}")
 
     # -- the operator's word

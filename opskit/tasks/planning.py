@@ -13,7 +13,7 @@ from opskit.frameworks import sql as question
 from opskit.frameworks import timeouts
 from opskit.reporters import sql as sqls
 from opskit.reporters.text import named, plural, printable, some, typed
-from opskit.rollout import alike, eta, plan
+from opskit.rollout import alike, eta, plan, squashes
 from opskit.tasks import linting, project, requiring, resuming, reviewing, wiring
 from opskit.tasks.task import answer, answer_data, complain
 from opskit.transport import fleet
@@ -52,6 +52,8 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
                 complain(line)
         if options.out:
             reviewing.write(reached, options, hosts.ready.revision, survey, made)
+        todo = (tenant for batch in made.batches for tenant in batch.tenants)
+        squashed = squashes.told(todo, survey, shared=options.shared)
         whose = _whose(made, shared) if options.sql else {}
         found = _sql(asked, whose) if options.sql else {}
         unasked = (survey is None or survey.shared is None) and asked.framework.shared is not None
@@ -67,6 +69,7 @@ def show_plan(environment: model.Environment, options: project.Options) -> int:
                 [
                     *(unseen if unasked and options.shared else []),
                     *_plan_lines(made, shared, options),
+                    *([squashed] if squashed else []),
                     *sqls.as_lines(found, lint, whose),
                     f"next: `{_next(environment, options, bool(shared))}`",
                 ]

@@ -106,6 +106,41 @@ def test_a_pending_shared_schema_comes_first_and_takes_no_tenant_with_it(new, op
 
 
 @pytest.mark.parametrize("framework", EVERY)
+def test_a_squashed_migration_is_recorded_where_all_that_it_replaces_is_applied(new, operate, framework):
+    project = new(framework)
+    project.create("s01", "s02")
+    desk = operate(project)
+    squash = project.squash()
+    why = f"all that a squashed migration replaces is applied, and `migrate` records it: {squash} (2 tenants)"
+
+    assert why in types(desk, "migrate-all", "--plan", "--tenants=s0?").out.splitlines()
+    told = report(desk, "migrate-all", "--tenants=s0?")
+
+    assert statuses(told) == {"s01": "current", "s02": "current"}
+    assert [each["applied"] for each in told["outcomes"]] == [[], []]  # an undo must not take it back
+    assert [project.history(name)[-1] for name in ("s01", "s02")] == [squash, squash]
+    assert why in desk.log()
+    assert "2 current" in types(desk, "migrate-all", "--tenants=s0?").err
+    assert why not in desk.log()
+
+
+def test_a_squashed_migration_is_recorded_in_the_shared_database_with_shared(new, operate):
+    project = new("databases")  # without a router, every app is the shared database's, too
+    project.create("s01")
+    desk = operate(project)
+    squash = project.squash()
+    told = "`migrate` records it: {} (the shared database and 1 tenant)"
+
+    assert told.format(squash) in types(desk, "migrate-all", "--shared", "--plan", "--tenants=s01").out
+    report(desk, "migrate-all", "--tenants=s01")
+    assert squash not in project.history()
+    found = report(desk, "migrate-all", "--tenants=s01", "--shared")
+
+    assert statuses(found) == {"(shared)": "current", "s01": "current"}
+    assert (project.history()[-1], project.history("s01").count(squash)) == (squash, 1)
+
+
+@pytest.mark.parametrize("framework", EVERY)
 def test_the_listing(new, operate, framework):
     project = new(framework)
     project.create("s02", "s01")

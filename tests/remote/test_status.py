@@ -267,35 +267,23 @@ def test_a_history_that_migrate_refuses_is_an_error_of_that_tenant(project):
     assert broken in project.manage("migratetenant", "--tenant-id=s02").stdout
 
 
-SQUASHED = """
-from django.db import migrations, models
-
-
-class Migration(migrations.Migration):
-    replaces = [("members", "0001_initial"), ("members", "0002_member_email"), ("members", "0003_member_joined")]
-    initial = True
-    dependencies = []
-    operations = [
-        migrations.CreateModel("Member", [
-            ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-            ("name", models.CharField(max_length=100)),
-            ("email", models.CharField(default="", max_length=200)),
-            ("joined", models.DateField(null=True)),
-        ]),
-    ]
-"""
-
-
 def test_squashed_migrations_are_pending_as_migrate_sees_them(project):
     project.create_tenants(schemas=2)
     assert project.manage("migratetenant", "--tenant-id=s02", "members", "0002").returncode == 0
     project.create(omnitenant.schema_row("new"))
-    (project.folder / "members/migrations/0001_squashed_0003.py").write_text(SQUASHED)
+    squash = project.squash()
     said = pending(project)
-    rest = [*CONTRIB, *omnitenant.MASTER, "members.0001_squashed_0003", *omnitenant.TENANT[2:4]]
+    rest = [*CONTRIB, *omnitenant.MASTER, squash, *omnitenant.TENANT[2:4]]
     assert said == {"s01": [], "s02": ["members.0003_member_joined"], "new": rest}
+    assert unrecorded(project) == {"s01": [squash], "s02": None, "new": None}
     assert {tenant_id: applied_by(project, tenant_id) for tenant_id in said} == said
+    assert [squash in project.history(name) for name in said] == [True, True, True]
     assert pending(project) == {"s01": [], "s02": [], "new": []}
+    assert unrecorded(project) == {"s01": None, "s02": None, "new": None}
+
+
+def unrecorded(project):
+    return {tenant_id: row.get("unrecorded") for tenant_id, row in tenants(project).items()}
 
 
 def test_two_leaves_are_an_error_of_the_whole_answer_in_djangos_words(project):
@@ -516,6 +504,7 @@ def named_connection(project, name, at_work=True):
 ROWS = [
     {"tenant_id": "acme", "name": "Acme", "applied": ["a.1", "a.2", "a.3", "a.4"], "pending": ["a.5"]},
     {"tenant_id": "lost", "name": "Lost", "applied": [], "pending": [], "error": "no such file"},
+    {"tenant_id": "whole", "name": "Whole", "applied": ["a.1"], "pending": [], "unrecorded": ["a.1_squashed"]},
 ]
 
 COMMAND = """
@@ -566,6 +555,14 @@ def test_opskit_tenants_answer_with_their_own_command(tmp_path):
     assert said["tenants"] == [
         {"tenant_id": "acme", "applied": 4, "latest": ["a.2", "a.3", "a.4"], "pending": ["a.5"], "error": ""},
         {"tenant_id": "lost", "applied": 0, "latest": [], "pending": [], "error": "no such file"},
+        {
+            "tenant_id": "whole",
+            "applied": 1,
+            "latest": ["a.1"],
+            "pending": [],
+            "error": "",
+            "unrecorded": ["a.1_squashed"],
+        },
     ]
     assert said["shared"] == {"pending": CONTRIB[:2]}
     assert "busy" not in said  # no PostgreSQL

@@ -101,6 +101,37 @@ def test_pending_is_what_the_framework_applies_in_its_order(project):
     assert pending(project) == {"s01": [], "s02": told}
 
 
+def test_a_squashed_migration_is_pending_or_to_be_recorded_as_the_framework_sees_it(project):
+    """Of s01 it lacks only the record, of s02 one of the parts, of s03 all."""
+    project.create("s01", "s02")
+    project.create("s03", migrate=False)
+    if project.framework != "databases":
+        project.execute("CREATE SCHEMA s03")
+    _forget(project, "s02", "0003_member_joined")
+    squash = project.squash()
+    found = tenants(project)
+    told = {
+        name: ([each for each in row["pending"] if "members" in each], row.get("unrecorded"))
+        for name, row in found.items()
+    }
+    assert told == {"s01": ([], [squash]), "s02": (["members.0003_member_joined"], None), "s03": ([squash], None)}
+    for name in found:
+        said = project.manage(*ONE[project.framework].format(name).split()).stdout
+        assert found[name]["pending"] == re.findall(r"Applying (\S+)\.\.\.\s+OK", said)
+    assert [squash in project.history(name) for name in found] == [True, True, True]
+    assert [(row["pending"], row.get("unrecorded")) for row in tenants(project).values()] == [([], None)] * 3
+
+
+def _forget(project, tenant, name):
+    """Bring a tenant back to before a migration that added the column `joined`."""
+    database, schema = project._home(tenant)
+    for statement in (
+        f'ALTER TABLE "{schema}".members_member DROP COLUMN joined',
+        f"DELETE FROM \"{schema}\".django_migrations WHERE app = 'members' AND name = '{name}'",
+    ):
+        project.execute(statement, database=database)
+
+
 @pytest.mark.parametrize("framework", SCHEMAS)
 def test_a_migration_of_the_tenants_alone_is_not_pending_in_the_shared_schema(new, framework):
     project = new(framework)

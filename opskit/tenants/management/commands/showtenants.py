@@ -44,7 +44,8 @@ def _row(tenant: models.AbstractTenant) -> dict[str, Any]:
 
 def _with_status(tenant: models.AbstractTenant, found: history.History) -> dict[str, Any]:
     row = {**_row(tenant), "applied": list(found.applied), "pending": list(found.pending)}
-    return {**row, "error": found.error} if found.error else row
+    seldom = {"unrecorded": list(found.unrecorded), "error": found.error}
+    return {**row, **{name: said for name, said in seldom.items() if said}}
 
 
 def _head(rows: list[dict[str, Any]], *, status: bool) -> list[str]:
