@@ -143,13 +143,17 @@ class HookFailed(CannotStart):
 
 
 class LockHeld(OpskitError):
-    """Another run holds the environment; the message says whose, from where and since when. `run` is its id."""
+    """Another run holds the environment; the message says whose, from where and since when.
+
+    `run` is its id. It is `lone` where nobody controls it any more: what it has at work goes on by itself.
+    """
 
     exit_code = 4
 
-    def __init__(self, message: str = "", hint: str = "", run: str = "") -> None:
+    def __init__(self, message: str = "", hint: str = "", run: str = "", *, lone: bool = False) -> None:
         super().__init__(message, hint)
         self.run = run
+        self.lone = lone
 
 
 class JournalError(OpskitError):

@@ -585,6 +585,18 @@ class TenantStarted:
 
 
 @dataclass(frozen=True)
+class TenantFollowed:
+    """A command that an earlier part of the run left at work was found there: it is heard to its end, not started."""
+
+    at: datetime
+    tenant: str
+    attempt: int
+    host: str
+    since: datetime | None = None  # by the host's clock
+    process: int | None = None
+
+
+@dataclass(frozen=True)
 class TenantFinished:
     at: datetime
     outcome: Outcome
@@ -658,6 +670,7 @@ Journalled = (
     | RunResumed
     | PlanMade
     | TenantStarted
+    | TenantFollowed
     | TenantFinished
     | TenantVerified
     | GateAnswered

@@ -10,7 +10,7 @@ The controller says `open`, then any number of `run`, `beat` and `collected`, th
 The agent says `ready` or `refused`, then `started` and `ended` for each `run`, and `beat`.
 `end` ends the command at work. A `patient` controller that was refused for the lock may ask again with
 `lock`, and meanwhile `follow` a command of its own run that an earlier agent started: its output from a
-place on, its end from its record.
+place on, its end from its record. The refusal says what `ready` says, too, so that it knows which.
 
 A controller that hangs up or stays silent is gone: the command at work is finished and recorded,
 its output kept, and nothing more is started. The lock is free when this process ends.
@@ -274,8 +274,23 @@ def birth(pid):
     return asked.stdout.decode("ascii", "replace").strip()
 
 
+def stopped(pid):
+    """Whether process `pid` has been stopped (SIGSTOP, a debugger) and does nothing until somebody continues it."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] in "Tt"
+    except (OSError, IndexError):
+        if os.path.exists("/proc/self/stat"):
+            return False
+    try:
+        asked = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
+    except OSError:
+        return False
+    return asked.stdout.strip().startswith(b"T")
+
+
 def alive(record):
-    """Whether the command of a record still runs; its number may belong to another process by now, or be none."""
+    """Whether the process of a record still runs; its number may belong to another one by now, or be none."""
     pid = record.get("pid")
     return type(pid) is int and pid > 0 and "ended" not in record and birth(pid) == record.get("born")
 
@@ -301,14 +316,30 @@ class State:
     def take_lock(self, holder):
         """Take the lock, or raise Refused with who has it. It is held until this process ends."""
         if not self.hold():
-            raise Refused("locked", "another run holds it", holder=read_json(self.path(".lock")))
+            raise Refused("locked", "another run holds it", holder=self.holder())
         self._refuse_orphan()
         try:
-            os.ftruncate(self.held, 0)
-            os.pwrite(self.held, json.dumps(holder).encode(), 0)
+            self.sign(dict(holder, pid=os.getpid(), born=birth(os.getpid())))
         except OSError as error:  # a full disk
             raise Refused("state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())) from error
         self.lock = self.held
+
+    def sign(self, holder):
+        """Write down who holds the lock, for those who are refused."""
+        os.ftruncate(self.held, 0)
+        os.pwrite(self.held, json.dumps(holder).encode(), 0)
+
+    def abandoned(self):
+        """Write down that the controller is gone: what is at work goes on to its end, and nothing more is started."""
+        if self.lock is not None:
+            with contextlib.suppress(OSError):  # a full disk
+                self.sign(dict(read_json(self.path(".lock")), gone=time.time()))
+
+    def holder(self):
+        """Who has the lock: what it wrote down, whether its agent is stopped, and what it has at work."""
+        said = read_json(self.path(".lock"))
+        at_work = [record for record in self.records() if record.get("run") == said.get("run") and alive(record)]
+        return dict(said, stopped=alive(said) and stopped(said["pid"]), at_work=at_work[-1] if at_work else None)
 
     def hold(self):
         """Whether the kernel's lock is ours: the kernel lets go of it, nobody else."""
@@ -554,7 +585,7 @@ class Child:
         for (_, path), kind in zip(self.files, (b"O" if request.get("reads") else b"P", b"E")):
             self.followers.append(Follower(path, kind, secrets))
         self.record_path = None if request.get("reads") else state.record_path(run, request["id"])
-        self.record = {"run": run, "label": request.get("label", ""), "started": time.time()}
+        self.record = {"run": run, "label": request.get("label", ""), "number": request["id"], "started": time.time()}
         self.record["outputs"] = [path for _, path in self.files]
 
     def start(self, argv, env, cwd):
@@ -715,11 +746,17 @@ class Followed:
             "type": "ended",
             "id": self.request["id"],
             "exit": code if isinstance(code, int) else None,  # a record is a file, and files get broken
-            "seconds": 0.0,
+            "seconds": self.seconds(),
             "record": self.record_path,
             "over": "ended" in self.record or self.state.held is not None,
             **told,
         }
+
+    def seconds(self):
+        """How long it took, as far as the clock of this host knows."""
+        began, ended = self.record.get("started"), self.record.get("ended", time.time())
+        known = isinstance(began, (int, float)) and isinstance(ended, (int, float))
+        return max(0.0, ended - began) if known else 0.0
 
     def close(self):
         for follower in self.followers:
@@ -755,6 +792,7 @@ class Agent:
         self.connected = True
         self.leaving = False
         self.child = None
+        self.state = None
         self.runner = None  # the warm one, once a command has asked for it
         self.trouble = 0  # how often that let us down
         self.remarks = []  # what the operator should know, at the end of the next command
@@ -803,6 +841,8 @@ class Agent:
 
     def hang_up(self):
         """The controller is gone. What is at work goes on to its end."""
+        if self.connected and self.state is not None:
+            self.state.abandoned()
         self.connected = False
         self.leaving = True
         self.queue.clear()
@@ -866,8 +906,10 @@ class Agent:
         try:
             step(*args)
         except Refused as refusal:
-            self.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more)
-            self.leaving = refusal.why != "locked" or not self.opened.get("patient")
+            locked = refusal.why == "locked"
+            here = self.here() if locked else {}
+            self.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more, **here)
+            self.leaving = not locked or not self.opened.get("patient")
         except OSError as error:
             where = "`%s`: " % error.filename if error.filename else ""
             self.say(type="refused", why="state_dir", message=where + (error.strerror or str(error)).lower())
@@ -897,14 +939,17 @@ class Agent:
     def take_over(self):
         if self.opened["lock"]:
             self.state.take_lock(self.opened["holder"])
-        self.say(
-            type="ready",
-            path=self.path,
-            pid=os.getpid(),
-            python="%d.%d.%d" % sys.version_info[:3],
-            revision=revision(self.path),
-            records=self.state.records() if self.opened["lock"] else [],
-        )
+        self.say(type="ready", **self.here())
+
+    def here(self):
+        """What is here."""
+        return {
+            "path": self.path,
+            "pid": os.getpid(),
+            "python": "%d.%d.%d" % sys.version_info[:3],
+            "revision": revision(self.path),
+            "records": self.state.records() if self.opened["lock"] else [],
+        }
 
     def run(self, message):
         """Start a command. Without the lock only questions are started, and never two at once."""

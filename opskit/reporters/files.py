@@ -78,6 +78,7 @@ class TenantFiles:
             if self._file is None:
                 self._file, self._tenant = _open(journal.tenant_file(self._folder, tenant)), tenant
             self._file.write(text)
+            self._file.flush()  # whoever kills this process leaves what it has heard
         except OSError as error:
             self._fail(error)
         except errors.JournalError as error:
@@ -96,3 +97,28 @@ class TenantFiles:
 
     def _fail(self, error: OSError) -> None:
         self._failed = f"{self._folder}/tenants can't be written: {error.strerror}"
+
+
+class New:
+    """Lets pass what a tenant's file does not hold yet of an output that is heard from its beginning again."""
+
+    def __init__(self, folder: Path, tenant: str) -> None:
+        self._path = journal.tenant_file(folder, tenant)
+        self._at: int | None = 0  # how far what is heard stands in the file; None where all is new
+
+    def of(self, text: str) -> str:
+        """The rest of `text`, from where the file ends; all of it from where the file holds something else."""
+        if self._at is None or not text:
+            return text
+        data = text.encode("utf-8", "backslashreplace")
+        known = self._read(self._at, len(data))
+        self._at = self._at + len(data) if known == data else None
+        return data[len(known) :].decode("utf-8", "replace") if data.startswith(known) else text
+
+    def _read(self, at: int, size: int) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(at)
+                return file.read(size)
+        except OSError:
+            return b""

@@ -74,6 +74,8 @@ class Live:
             case model.TenantStarted(_, tenant):
                 self._at_work, self._begun, self._since = tenant, True, time.monotonic()
                 self._show(tenant, "starting")
+            case model.TenantFollowed(_, tenant):
+                self._show(tenant, "followed")
             case model.Output(tenant, text, partial):
                 self._output(tenant, text, partial)
             case model.Waiting(seconds, tenant, why):

@@ -41,8 +41,8 @@ class Teller:
                 return self._plan(at, plan)
             case model.TenantVerified(at, outcome):
                 return self._verified(at, outcome)
-            case model.TenantStarted():
-                return [self._started(event)]
+            case model.TenantStarted() | model.TenantFollowed():
+                return [_followed(event) if isinstance(event, model.TenantFollowed) else self._started(event)]
             case model.TenantFinished(at, outcome):
                 return [self._finished(at, outcome)]
             case model.RunStarted() | model.RunResumed() | model.Notice() | model.RunFinished():
@@ -107,6 +107,12 @@ class Teller:
     def _bad(self, at: datetime, outcome: model.Outcome) -> Line:
         after = f" after {durations.show(outcome.seconds)}" if outcome.seconds else ""
         return Line(at, _BAD.get(outcome.status, "INFO"), outcome.tenant, f"{outcome.status}{after}: {outcome.error}")
+
+
+def _followed(event: model.TenantFollowed) -> Line:
+    since = f" since {event.since:%Y-%m-%d %H:%M} UTC" if event.since else ""
+    process = f" (process {event.process})" if event.process else ""
+    return Line(event.at, "INFO", event.tenant, f"still at work on {event.host}{since}{process}: following")
 
 
 def _printed(event: model.GateAnswered | model.Said) -> list[Line]:

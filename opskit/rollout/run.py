@@ -40,6 +40,9 @@ class Run:
             case model.TenantStarted(_, tenant):
                 self.at_work[tenant] = event
                 self.ahead.add(tenant)
+            case model.TenantFollowed(at, tenant, attempt, host):
+                self.at_work[tenant] = model.TenantStarted(at, tenant, attempt, host, None)
+                self.ahead.add(tenant)
             case model.TenantFinished(at, outcome):
                 self.last_end = at
                 self._take_outcome(outcome)

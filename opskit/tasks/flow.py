@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from opskit import __version__, control, errors, frameworks, journal, model, redaction
 from opskit.frameworks import django
 from opskit.frameworks import timeouts as limits
-from opskit.reporters import webhook
+from opskit.reporters import files, webhook
 from opskit.reporters.text import named, plural, printable, some
 from opskit.rollout import drive, plan, resume, settle, squashes, step, verify
 from opskit.rollout import undo as undo_plan
@@ -35,7 +36,7 @@ from opskit.tasks import (
     wiring,
 )
 from opskit.tasks.task import as_called, complain, show_summary
-from opskit.transport import fleet
+from opskit.transport import fleet, lines
 
 Gated = TypeVar("Gated", model.Controls, model.Plan)
 _NOT_ALL = 5  # the exit code of a run that could not go on
@@ -72,8 +73,9 @@ def _migrate(
         again = options.resume
         run_id = again.folder.name if again else journal.new_id(Path(reached.root), reached.name, clock.now())
         hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
-        with contextlib.closing(fleet.Fleet(reached, hold, lock_wait=options.lock_wait, notice=complain)) as hosts:
-            hosts.open()
+        made = fleet.Fleet(reached, hold, lock_wait=options.lock_wait, resumes=again is not None, notice=complain)
+        with contextlib.closing(made) as hosts:
+            _open(hosts, Path(reached.root))
             if again:
                 control.clear(again.folder)  # what was said to the part of the run that is over
             record = wiring.Record(
@@ -92,6 +94,18 @@ def _migrate(
                     return rollout.go()
                 finally:  # where it has not ended yet: a maintenance mode must not be left behind
                     rollout.around.end("opskit itself broke")
+
+
+def _open(hosts: fleet.Fleet, root: Path) -> None:
+    """Connect, and take the lock. A run of this folder that has it, and whose process is gone, can be taken up."""
+    try:
+        hosts.open()
+    except errors.LockHeld as error:
+        ours = [folder for folder in journal.history(root) if folder.name == error.run]
+        if error.lone or not ours or journal.going_on(ours[0]):
+            raise
+        hint = f"`invoke migrate-all --resume={error.run}` takes it up; `--lock-wait=1h` waits for its end."
+        raise errors.LockHeld(f"{error}, which is not going on here any more", hint, error.run) from None
 
 
 def wired(
@@ -191,15 +205,57 @@ class Rollout:
             self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
         if hosts.ready.records:
             self.asked.find_framework()  # what reads how they ended
+        if hosts.left:
+            self._take_up(hosts.left)
+        heard = hosts.heard
+        hosts.take_lock()
         for left in hosts.ready.records:
+            if left.get("path") == heard:
+                continue
             self.notice(_left_behind(left))
             name = str(left.get("label", "?"))
-            reply = hosts.recall(left, self.asked.framework.marks, functools.partial(self._hear, name))
+            ours = left.get("run") == self.record.journal.run_id
+            hear = self._hears_new(name) if ours else functools.partial(self._hear, name)
+            reply = hosts.recall(left, self.asked.framework.marks, hear)
             if reply is None:
                 continue
-            if left.get("run") == self.record.journal.run_id and reply.exit is not None:
+            if ours and reply.exit is not None:
                 self._heard_late(name, reply)
             hosts.forget(left)
+
+    def _take_up(self, left: Mapping[str, Any]) -> None:
+        """Hear a tenant that an earlier part of this run left at work to its end. Raises ConnectError where it is lost.
+
+        Ctrl-C means what it means while a tenant is migrated.
+        """
+        tenant = model.SHARED if left.get("label") == model.SHARED.id else model.Tenant(str(left.get("label")))
+        lost, host = self.record.run.outcomes.get(tenant.id), self.asked.fleet.host
+        attempt = lost.attempt if lost else 1
+        since, process = _when(left.get("started")), left.get("pid")
+        process = process if isinstance(process, int) else None
+        self.record.emit(model.TenantFollowed(self.clock.now(), tenant.id, attempt, host, since, process))
+        self.attends.begin(tenant.id, None)
+        self.interrupted.patient = self.interrupted.began = self.interrupted.at_work = True
+        patterns, timeout = self.asked.framework.marks, self.asked.environment.timeout
+        try:
+            reply = self.asked.fleet.take_up(left, patterns, self._hears_new(tenant.id), timeout)
+            outcome = self._outcome(tenant, reply)
+        finally:
+            self.interrupted.patient = False
+        self.interrupted.at_work = False
+        self.record.emit(model.TenantFinished(self.clock.now(), replace(outcome, attempt=attempt)))
+        if self.interrupted.asked:
+            raise KeyboardInterrupt
+        if reply.exit is None and not reply.over:
+            raise errors.ConnectError(f"`{named(tenant.id)}` may still be at work there, and nobody can follow it")
+
+    def _hears_new(self, name: str) -> lines.Hear:
+        """Tells what a tenant printed, except what its file holds of it already; of a retry it may hold another's."""
+        lost = self.record.run.outcomes.get(name)
+        if lost is not None and lost.attempt > 1:
+            return functools.partial(self._hear, name)
+        new = files.New(self.record.folder, name)
+        return lambda text, partial: self._hear(name, new.of(text), partial)
 
     def _heard_late(self, name: str, reply: model.Reply) -> None:
         """A tenant that this run lost sight of ended, and its host wrote down how."""
@@ -447,13 +503,16 @@ class Rollout:
             functools.partial(self._hear, tenant.id),
             cold=cold,
         )
-        outcome = self._judge(tenant, _named(reply, hosts.host, tenant))
-        if settle.doubtful(reply):
-            outcome = self._settled(outcome)
+        outcome = self._outcome(tenant, reply)
         if reply.stuck and outcome.status is model.Status.FAILED:
             self.notice(f"`{named(tenant.id)}`: its fork hung before it reached a database. it is run once more, cold")
             return self._send(tenant, command, cold=True)
         return outcome
+
+    def _outcome(self, tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
+        """What a reply says; where the command did not come to its end, the database says it."""
+        outcome = self._judge(tenant, _named(reply, self.asked.fleet.host, tenant))
+        return self._settled(outcome) if settle.doubtful(reply) else outcome
 
     def _settled(self, outcome: model.Outcome) -> model.Outcome:
         """The outcome of a command that was killed, ended or lost, as soon as the database is done with it."""
@@ -536,6 +595,13 @@ class Rollout:
         except errors.OpskitError as error:
             self._late_notice(f"the databases could not be asked what is pending now: {error}")
             return None
+
+
+def _when(stamp: Any) -> datetime | None:
+    """A time of day that a record holds; a record is a file, and files get broken."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(stamp, UTC)
+    return None
 
 
 def _kept(how: Gated) -> Gated:

@@ -79,7 +79,7 @@ class Record:
         self._logs: list[files.LogFile | files.TenantFiles] = [files.LogFile(Path(log_file))] if log_file else []
         self.journal = journal.reopen(resumed) if resumed else journal.create(root, run_id)
         self.run = journal.load(resumed) if resumed else runs.Run()
-        self.started: dict[str, None] = {}  # the tenants whose command this process has announced, in order
+        self.started: dict[str, None] = {}  # the tenants whose command this process has started or followed
         self.folder = self.journal.folder
         self._logs += [files.LogFile(self.folder / "run.log"), files.TenantFiles(self.folder)]
         self._screen = progress(verbose)
@@ -90,7 +90,7 @@ class Record:
         try:
             self._write(event)
         finally:
-            if isinstance(event, model.TenantStarted):
+            if isinstance(event, model.TenantStarted | model.TenantFollowed):
                 self.started[event.tenant] = None
             self.run.apply(event)
             self._screen(event)

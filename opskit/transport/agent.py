@@ -57,7 +57,7 @@ class Dead(errors.ConnectError):
 
 @dataclass(frozen=True)
 class Ready:
-    """What the agent says of itself once it is in the project (and holds the lock, where that was asked).
+    """What the agent says of itself once it is in the project, also where it was refused the lock that was asked for.
 
     `records` are commands whose end no controller has heard: {run, label, started, ended?, exit?, tail?, path}.
     """
@@ -76,6 +76,7 @@ class Agent:
 
     def __init__(self, line: stream.Stream, timing: Timing = USUAL, after: Agent | None = None) -> None:
         self.holds = False  # the lock
+        self.ready = Ready("", "", "", ())
         self.pid: int | None = None  # of the command at work
         self.at = 0  # how far its output has been heard
         self.watch: Callable[[], None] = lambda: None  # called every now and then while a command is at work
@@ -115,30 +116,34 @@ class Agent:
             kind, payload = self._next(self._timing.start)
             if kind != b"J":
                 raise Lost("it spoke out of turn")
-            answer = _message(payload)
-            ready = None if answer["type"] == "refused" else _ready(answer)
+            answer = self._told(_message(payload))
         except (Lost, OSError) as error:
             raise self._no_start(error) from error
         threading.Thread(target=self._beat, daemon=True, name="opskit-beat").start()
-        return self._entered(ready, answer, opening)
+        return self._entered(answer, opening)
 
     def lock(self, opening: Mapping[str, Any]) -> Ready:
         """Ask again for the lock that was refused, where the opening was patient. Raises LockHeld, or Dead."""
         try:
             self._say(type="lock")
             kind, payload = self._next(self._timing.silence)
-            answer = _message(payload) if kind == b"J" else {"type": ""}
-            ready = None if answer["type"] == "refused" else _ready(answer)
+            answer = self._told(_message(payload) if kind == b"J" else {"type": ""})
         except (Lost, OSError) as error:
             self._lost = self._lost or Lost(str(error))
             raise Dead(str(error)) from error
-        return self._entered(ready, answer, opening)
+        return self._entered(answer, opening)
 
-    def _entered(self, ready: Ready | None, answer: Mapping[str, Any], opening: Mapping[str, Any]) -> Ready:
-        if ready is None:
+    def _told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer to `open` or `lock`, kept as `ready` where it says what is here."""
+        if answer["type"] != "refused" or answer.get("why") == "locked":
+            self.ready = _ready(answer)
+        return answer
+
+    def _entered(self, answer: Mapping[str, Any], opening: Mapping[str, Any]) -> Ready:
+        if answer["type"] == "refused":
             raise _refusal(answer)
         self.holds = bool(opening.get("lock"))
-        return ready
+        return self.ready
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
@@ -440,19 +445,36 @@ def last_words(stderr: str) -> str:
 def _refusal(answer: Mapping[str, Any]) -> errors.OpskitError:
     if answer.get("why") == "locked":
         holder = answer.get("holder")
-        holder = holder if isinstance(holder, dict) else {}
-        hint = "it ends by itself; the next run asks the databases."
-        hint = hint if holder.get("orphan") else "watch it with `invoke runs`."
-        return errors.LockHeld(_holder(holder), hint=hint, run=str(holder.get("run", "")))
+        return _held(holder if isinstance(holder, dict) else {})
     return errors.RemoteError(str(answer.get("message")), why=str(answer.get("why", "")))
 
 
-def _holder(holder: Mapping[str, Any]) -> str:
-    """Who holds the lock, as far as the host knows."""
+def _held(holder: Mapping[str, Any]) -> errors.LockHeld:
+    """Who holds the lock, as far as the host knows, and what to type."""
+    run = str(holder.get("run", ""))
+    at_work = holder.get("at_work")
+    doing = f"`{at_work.get('label')}` (process {at_work.get('pid')})" if isinstance(at_work, dict) else ""
     if holder.get("orphan"):
-        return (
-            f"the agent of run {holder.get('run')} was killed, and its command for "
-            f"`{holder.get('label')}` still runs there (process {holder.get('pid')})"
-        )
+        command = f"its command for `{holder.get('label')}` still runs there (process {holder.get('pid')})"
+        return errors.LockHeld(f"the agent of run {run} was killed, and {command}", _follows(run), run, lone=True)
+    if holder.get("stopped"):
+        there = f", with {doing} at work" if doing else ""
+        hint = f"there, `kill -CONT {holder.get('pid')}` lets it go on, and `kill -KILL {holder.get('pid')}` ends it."
+        what = f"the agent of run {run} (process {holder.get('pid')}) is stopped there (SIGSTOP){there}"
+        return errors.LockHeld(what, hint, run, lone=True)
+    if holder.get("gone"):
+        ends = f"finishes {doing} there" if doing else "is about to end"
+        what = f"run {run} by {_operator(holder)} is cut off from whoever started it, and {ends}"
+        return errors.LockHeld(what, _follows(run), run, lone=True)
     since = str(holder.get("at", ""))[:16].replace("T", " ")
-    return f"started {since} UTC by {holder.get('operator', 'somebody')}, run {holder.get('run', 'unknown')}"
+    what = f"started {since} UTC by {_operator(holder)}, run {run or 'unknown'}"
+    return errors.LockHeld(what, "watch it with `invoke runs`.", run)
+
+
+def _operator(holder: Mapping[str, Any]) -> str:
+    return str(holder.get("operator", "somebody"))
+
+
+def _follows(run: str) -> str:
+    """What to type where a run has something at work, and nobody who waits for it."""
+    return f"`invoke migrate-all --resume={run}`, where it was started, follows it; `--lock-wait=1h` waits for its end."

@@ -19,6 +19,7 @@ _CAT = (  # a file that somebody took away has nothing to say
 _RECALL = 600.0  # seconds that reading a kept output may take
 _SUDO_HINT = "`app.sudo_password: ask`, or a file of yours there, gives it one."
 _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is about to let go of
+_NOT_AT_ONCE = 2  # tries that it usually takes: no news
 _ASKED = 2  # times, where the line is lost meanwhile
 _LONGEST = 30.0  # seconds between two tries to reach a lost host again
 
@@ -68,6 +69,7 @@ class Fleet:
         hold: Hold | None = None,
         *,
         lock_wait: float = 0.0,
+        resumes: bool = False,
         notice: Callable[[str], None] = lambda _: None,
         connector: stream.Connector = connect,
         timing: agent.Timing = agent.USUAL,
@@ -75,6 +77,7 @@ class Fleet:
         self._environment = environment
         self._hold = hold
         self._lock_wait = lock_wait  # seconds to wait for a lock that another run holds
+        self._resumes = resumes  # an earlier part of this run may have left something at work, and have the lock
         self.notice = notice  # hears what the operator should know
         self.settings: dict[str, str] = {}  # of PostgreSQL, for the commands of tenants: {name: value}
         self.usual: dict[
@@ -125,37 +128,34 @@ class Fleet:
         self._agent, self._before = None, self._agent or self._before
         started = agent.Agent(self._connector(self._environment, host), self._timing, self._before)
         started.remark = self._remark
+        ours = patient or self._resumes
         try:
-            opening = self._opening(patient=patient or self._lock_wait > 0)
-            self.ready = started.open(opening, self._environment.app.sudo_password)
+            started.open(self._opening(patient=ours or self._lock_wait > 0), self._environment.app.sudo_password)
         except errors.LockHeld as error:
-            if not patient:
-                self._wait_for_lock(started, error)
-            elif error.run != self._run:
-                started.close()
-                raise self._held(error) from None
+            if not ours or error.run != self._run:
+                self._wait_for_lock(started, host, error, 0.0 if patient else self._lock_wait)
         except errors.RemoteError as error:
             started.close()
             hint = error.hint or (_SUDO_HINT if "sudo: a password is required" in str(error) else "")
             raise errors.RemoteError(f"{host.name}: {error}", hint, error.why) from None
         except errors.ConnectError as error:
             raise errors.ConnectError(f"{host.name}: {error}", hint=error.hint) from None
-        self._agent, self._at, self.host = started, host, host.name
+        self._agent, self._at, self.host, self.ready = started, host, host.name, started.ready
 
-    def _wait_for_lock(self, started: agent.Agent, error: errors.LockHeld) -> None:
+    def _wait_for_lock(self, started: agent.Agent, host: model.Host, error: errors.LockHeld, limit: float) -> None:
         """Ask again for the lock until it is ours. Raises LockHeld, with who has it in the end."""
-        until = time.monotonic() + self._lock_wait
+        until = time.monotonic() + limit
         said = ""
         while True:
             if time.monotonic() >= until:
                 started.close()
-                raise self._held(error)
+                raise self._held(error, host.name)
             if said != str(error):
                 said = str(error)
-                self.notice(f"{self._held(error)}. waiting for it, {durations.show(self._lock_wait)} at most")
+                self.notice(f"{self._held(error, host.name)}. waiting for it, {durations.show(limit)} at most")
             time.sleep(min(_RETRY, max(0.0, until - time.monotonic())))
             try:
-                self.ready = started.lock(self._opening())
+                started.lock(self._opening())
                 return
             except errors.LockHeld as still:
                 error = still
@@ -163,8 +163,11 @@ class Fleet:
     def _remark(self, text: str) -> None:
         self.notice(f"{self.host}: {text}")
 
-    def _held(self, error: errors.LockHeld) -> errors.LockHeld:
-        return errors.LockHeld(f"another run holds `{self._environment.name}`: {error}", error.hint, error.run)
+    def _held(self, error: errors.LockHeld, host: str) -> errors.LockHeld:
+        whose = "this run itself" if error.run == self._run else "another run"
+        where = f" on {host}" if error.lone else ""
+        what = f"{whose} holds `{self._environment.name}`{where}: {error}"
+        return errors.LockHeld(what, error.hint, error.run, lone=error.lone)
 
     def _opening(self, *, patient: bool = False) -> dict[str, Any]:
         app = self._environment.app
@@ -208,27 +211,34 @@ class Fleet:
 
     def _holding(self) -> agent.Agent:
         """The agent, with the lock: whoever follows what a lost agent started has yet to get it."""
+        self.take_lock()
+        return self._alive()
+
+    def take_lock(self) -> None:
+        """Take the lock, where it is not ours yet: an agent that this run lost may have it. Raises what `open` does."""
         serving = self._alive()
         if self._hold is not None and not serving.holds:
             self._patiently(lambda: self._lock(serving))
-        return serving
 
     def _lock(self, serving: agent.Agent) -> None:
         try:
             self.ready = serving.lock(self._opening())
         except errors.LockHeld as error:
-            raise self._held(error) from None
+            raise self._held(error, self.host) from None
 
     def _patiently(self, take: Callable[[], Any]) -> None:
         """Our lost agent lets go of the lock as soon as it notices; until then it is we who hold it."""
-        patience = time.monotonic() + self._timing.silence + 2 * self._timing.beat
-        while True:
+        patience = self._timing.silence + 2 * self._timing.beat
+        until = time.monotonic() + patience
+        for tried in itertools.count():
             try:
                 take()
                 return
             except errors.LockHeld as error:
-                if error.run != self._run or time.monotonic() > patience:
+                if error.run != self._run or time.monotonic() > until:
                     raise
+                if tried == _NOT_AT_ONCE:
+                    self.notice(f"{error}. waiting for it, {durations.show(patience)} at most")
                 time.sleep(_RETRY)
 
     # -- commands
@@ -269,22 +279,60 @@ class Fleet:
         }
         if cold:
             of_it["warm"] = False
-        began = time.monotonic()
         self._ending = False
         serving = self._watched(self._holding())
         of_it |= self._options(settings=True, usual=True)
         reply = serving.run({**self._request(command), **of_it}, output)
+        return self._to_its_end(reply, label, command.timeout, output)
+
+    def _to_its_end(self, reply: model.Reply, label: str, timeout: float | None, output: lines.Lines) -> model.Reply:
+        """The Reply of a command, however often the line to it is lost meanwhile; `reply` is how far it came so far."""
+        began, serving = time.monotonic() - reply.seconds, self._agent
+        assert serving is not None  # noqa: S101 - for mypy
         while reply.exit is None and not reply.over and serving.lost:
             again = self._regain(label, reply.error)
             if isinstance(again, str):
                 reply = replace(reply, error=again)
                 break
-            left = None if command.timeout is None else max(1.0, command.timeout - (time.monotonic() - began))
+            left = None if timeout is None else max(1.0, timeout - (time.monotonic() - began))
             again.found = self._back(label)
             serving, reply = again, again.follow(serving.at, left, output)
             reply = replace(reply, seconds=time.monotonic() - began)
         output.end()
         return replace(reply, marks=output.marks, tail=output.tail)
+
+    @property
+    def left(self) -> Mapping[str, Any] | None:
+        """The record of a command that an earlier part of this run left at work, while the lock is not ours."""
+        if self._hold is None or self._agent is None or self._agent.holds:
+            return None
+        ours = [each for each in self.ready.records if each.get("run") == self._run and type(each.get("number")) is int]
+        newest = ours[-1] if ours else {"ended": 0.0}
+        return None if "ended" in newest else newest
+
+    @property
+    def heard(self) -> str:
+        """The record of the command that was heard last; "" where nothing is left of that."""
+        return self._agent.record if self._agent is not None else ""
+
+    def take_up(
+        self,
+        record: Mapping[str, Any],
+        patterns: Sequence[re.Pattern[str]],
+        hear: lines.Hear,
+        timeout: float | None,
+    ) -> model.Reply:
+        """Hear a command that was left at work to its end, from the first byte of its output on.
+
+        What it printed before decides on its outcome, too, and who heard that is gone. The agent that started it, where
+        that lives, ends it when its time is up; where it does not, its time begins again here.
+        """
+        assert self._agent is not None  # noqa: S101 - for mypy
+        output = lines.Lines(patterns, hear)
+        self._ending = False
+        serving, label = self._watched(self._agent), str(record.get("label"))
+        serving.number = record["number"]
+        return self._to_its_end(serving.follow(0, timeout, output), label, timeout, output)
 
     def _options(self, *, settings: bool, usual: bool) -> dict[str, str]:
         """The settings of PostgreSQL that a command gets on the host that serves."""

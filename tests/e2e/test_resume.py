@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -168,14 +169,152 @@ def test_a_tenant_that_the_answer_does_not_mention_stays_unknown(desk):
     assert errors(result)["acme"].endswith(": asking what is pending did not mention it")
 
 
-def test_while_it_is_still_at_work_on_the_host_nothing_is_started(desk):
+# ---------------------------------------------------------------- what is still at work
+
+SPEAKS = 'print("  Applying early.0001_initial... OK")\nprint("half of it", flush=True)\n'
+FOLLOWS = "acme: still at work on "
+
+
+@contextlib.contextmanager
+def followed(desk, *argv: str, also_the_agent: bool = False, **held):
+    """A run whose controller was killed while its first tenant is at work, and another that follows that."""
+    with desk.held("migrate-all", *argv, migrate=SPEAKS, **held) as first:
+        operator.until(lambda: "half of it" in desk.kept(), "its first output", first)
+        child = record(desk)["pid"]
+        above = processes.agent_above(child)
+        first.process.kill()
+        first.end()
+        if also_the_agent:
+            os.kill(above, signal.SIGKILL)
+        with desk.running("migrate-all", "--resume", "--format=json", into="second") as running:
+            running.says(f"(process {child}): following")
+            yield running
+
+
+@pytest.mark.parametrize("also_the_agent", [False, True])
+def test_a_tenant_that_is_still_at_work_is_followed_to_its_end_and_not_started_again(desk, also_the_agent):
+    desk.inventory(framework=ASKABLE)
+    with followed(desk, also_the_agent=also_the_agent) as running:
+        desk.let_go()
+        result = running.end()
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert desk.asked == desk.migrated == list(operator.TENANTS)
+    (acme,) = [each for each in json.loads(result.out)["outcomes"] if each["tenant_id"] == "acme"]
+    assert (acme["attempt"], acme["host"], acme["verified"]) == (1, "local", True)
+    assert [each["event"] for each in desk.journal()].count("TenantFollowed") == 1
+    assert f"{FOLLOWS}local since 2" in result.err
+    assert list((desk.folder / "state").glob("*.json")) == []
+
+
+def test_what_the_killed_run_heard_is_not_shown_or_kept_twice_and_decides_on_the_outcome(desk):
+    desk.project()
+    with followed(desk) as running:
+        desk.let_go()
+        result = running.end()
+
+    (kept,) = (desk.runs[0] / "tenants").glob("acme-*")
+    assert kept.read_text().splitlines() == [
+        "  Applying early.0001_initial... OK",
+        "half of it",
+        "  Applying members.0001_initial... OK",
+        "Migrated acme",
+    ]
+    (acme,) = [each for each in json.loads(result.out)["outcomes"] if each["tenant_id"] == "acme"]
+    assert acme["applied"] == ["early.0001_initial", "members.0001_initial"]
+
+
+def test_a_new_run_meanwhile_is_told_whose_command_it_is_and_what_follows_it(desk):
+    with followed(desk) as running:
+        other = desk.run("migrate-all")
+        desk.let_go()
+        assert running.end().code == 0
+
+    name, child = desk.runs[0].name, r"\(process \d+\)"
+    said = (
+        rf"another run holds `prod` on local: run {name} by \S+ is cut off from whoever started it, and finishes `acme`"
+    )
+    said += (
+        rf" {child} there\. nothing was migrated\. `invoke migrate-all --resume={name}`, where it was started, follows"
+    )
+    assert (other.code, desk.asked) == (4, list(operator.TENANTS))
+    assert re.fullmatch(rf"{said} it; `--lock-wait=1h` waits for its end\.", other.message)
+
+
+def test_a_run_whose_host_has_not_noticed_yet_that_its_operator_is_gone_is_named_as_ones_own(desk):
     with desk.held("migrate-all") as running:
+        operator.until(lambda: "pid" in record(desk), "a process in the record", running)
+        os.kill(processes.agent_above(record(desk)["pid"]), signal.SIGSTOP)
         running.process.kill()
         running.end()
-        result = resume(desk)
-        assert (result.code, result.out, desk.asked) == (4, "", ["acme"])
-        assert result.message.startswith("another run holds `prod`: ")
-        assert " nothing more was migrated. " in result.message
+        (lock,) = (desk.folder / "state").glob("*.lock")
+        signed = json.loads(lock.read_text())
+        lock.write_text(json.dumps({**signed, "pid": None}))  # where nobody can see that it is stopped
+        other = desk.run("migrate-all")
+        os.kill(signed["pid"], signal.SIGCONT)
+
+    name = desk.runs[0].name
+    assert other.code == 4
+    assert f", run {name}, which is not going on here any more. nothing was migrated. " in other.message
+    assert other.message.endswith(
+        f" `invoke migrate-all --resume={name}` takes it up; `--lock-wait=1h` waits for its end."
+    )
+
+
+def test_over_ssh_it_is_the_same(desk, sshd):
+    desk.over_ssh(sshd, known_hosts=sshd.known_hosts, framework=ASKABLE)
+    with followed(desk) as running:
+        desk.let_go()
+        result = running.end()
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert desk.asked == list(operator.TENANTS)
+    assert f"{FOLLOWS}app1 since 2" in result.err
+
+
+def test_ctrl_c_while_a_tenant_is_followed_means_what_it_always_means(desk):
+    desk.inventory(framework=ASKABLE)
+    with followed(desk) as running:
+        running.press_ctrl_c()
+        running.says("interrupted: finishing")
+        desk.let_go()
+        result = running.end()
+
+    assert (result.code, statuses(result)) == (130, {**dict.fromkeys(ALL, "skipped"), "acme": "migrated"})
+    assert desk.asked == ["acme"]
+    assert resume(desk).code == 0
+    assert desk.asked == list(operator.TENANTS)
+
+
+def test_a_second_ctrl_c_ends_the_tenant_that_is_followed(desk):
+    with followed(desk) as running:
+        running.press_ctrl_c()
+        running.says("interrupted: finishing")
+        running.press_ctrl_c()
+        result = running.end()
+
+    assert (result.code, statuses(result), desk.migrated) == (
+        130,
+        {**dict.fromkeys(ALL, "skipped"), "acme": "failed"},
+        [],
+    )
+
+
+def test_a_run_that_is_killed_while_it_follows_is_resumed_all_the_same(desk):
+    desk.inventory(framework=ASKABLE)
+    with followed(desk) as running:
+        running.process.kill()
+        running.end()
+        with desk.running("migrate-all", "--resume", "--format=json", into="third") as third:
+            third.says(": following")
+            desk.let_go()
+            result = third.end()
+
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert desk.asked == list(operator.TENANTS)
+
+
+# ---------------------------------------------------------------- what went wrong
 
 
 def test_a_failure_that_was_mended_and_those_behind_it(desk):

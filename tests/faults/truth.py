@@ -206,6 +206,8 @@ def _again(told: Told) -> Iterator[str]:
                 yield f"started again: {event.tenant} in {told.folder.name} {why}"
             at_work = event.tenant
             tried.add(at_work)
+        if isinstance(event, model.TenantFollowed):
+            at_work = event.tenant
         if isinstance(event, model.TenantFinished) and event.outcome.tenant == at_work:
             at_work = ""
         if isinstance(event, model.RunResumed):

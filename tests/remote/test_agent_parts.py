@@ -261,12 +261,13 @@ def test_the_lock_is_ours_until_it_is_let_go_and_says_whose_it_is(tmp_path):
     try:
         with pytest.raises(agent.Refused) as raised:
             second.take_lock({"run": "r2"})
-        assert ("locked", {"run": "r1"}) == (raised.value.why, raised.value.more["holder"])
+        holder = {"run": "r1", "pid": os.getpid(), "born": agent.birth(os.getpid()), "stopped": False, "at_work": None}
+        assert ("locked", holder) == (raised.value.why, raised.value.more["holder"])
     finally:
         os.close(first.lock)
     second.take_lock({"run": "r2"})
     os.close(second.lock)
-    assert {"run": "r2"} == agent.read_json(second.path(".lock"))
+    assert agent.read_json(second.path(".lock"))["run"] == "r2"
 
 
 def test_another_projects_lock_is_no_hindrance(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -299,6 +300,52 @@ def test_a_controller_that_goes_away_leaves_the_command_to_its_end(environment, 
         assert not opens(environment)
     eventually(lambda: opens(environment))
     assert (tmp_path / "w").read_text() == "done"
+
+
+def test_whoever_is_refused_by_a_run_that_was_cut_off_is_told_so_and_what_follows_it(environment, tmp_path):
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=places.FAST)
+    hosts.open()
+    with at_work(hosts, tmp_path) as replies:
+        cut(hosts)
+        eventually(lambda: replies)
+        eventually(lambda: "is cut off" in str(refused(environment)))
+        error = refused(environment)
+    name, run_id = environment.hosts[0].name, places.HOLD.run
+    assert re.sub(r"\d+\)", "N)", str(error)) == (
+        f"another run holds `test` on {name}: run {run_id} by deploy@ops1 is cut off from whoever started it, "
+        "and finishes `acme` (process N) there"
+    )
+    assert error.hint == (
+        f"`invoke migrate-all --resume={run_id}`, where it was started, follows it; `--lock-wait=1h` waits for its end."
+    )
+
+
+@pytest.mark.parametrize("agent_too", [False, True])
+def test_the_same_run_takes_up_what_it_left_at_work_and_then_gets_the_lock(environment, tmp_path, agent_too):
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=places.FAST)
+    hosts.open()
+    with at_work(hosts, tmp_path, ("count",)) as replies:
+        if agent_too:
+            os.kill(agent_of(environment), signal.SIGKILL)
+        cut(hosts)
+        eventually(lambda: replies)
+        with contextlib.closing(fleet.Fleet(environment, places.HOLD, resumes=True, timing=places.FAST)) as again:
+            again.open()
+            left, taken = again.left, []
+            patterns = (re.compile("^mark", re.MULTILINE),)
+            taking = threading.Thread(
+                target=lambda: taken.append(again.take_up(left, patterns, lambda *_: None, timeout=60.0))
+            )
+            taking.start()
+            (tmp_path / "go").touch()
+            taking.join(60)
+            assert run(again, "show", "next").tail == '["next"]\n'
+            assert again.left is None
+    (reply,) = taken
+    numbers = [int(line.split()[1]) for line in reply.marks if line.split()[1].isdigit()]
+    assert (left["label"], reply.exit, reply.over) == ("acme", None if agent_too else 0, True)
+    assert numbers == list(range(len(numbers))) != []
+    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
 
 
 def test_what_a_gone_controller_missed_is_told_to_the_next(environment, tmp_path):
@@ -612,6 +659,28 @@ def test_an_agent_that_stays_stopped_leaves_a_command_that_nobody_can_be_sure_of
             eventually(lambda: replies)
             os.kill(frozen, signal.SIGKILL)
     assert [(reply.exit, reply.over, reply.error) for reply in replies] == [(None, False, "its agent does not stir")]
+
+
+def test_whoever_is_refused_by_a_stopped_agent_is_told_its_process_and_what_to_type(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=DEAF)) as hosts:
+        hosts.open()
+        with at_work(hosts, tmp_path):
+            frozen = agent_of(environment)
+            os.kill(frozen, signal.SIGSTOP)
+            error = refused(environment)
+            os.kill(frozen, signal.SIGCONT)
+    command = re.search(r"`acme` \(process \d+\) at work$", str(error))
+    assert str(error) == (
+        f"another run holds `test` on {environment.hosts[0].name}: the agent of run {places.HOLD.run} "
+        f"(process {frozen}) is stopped there (SIGSTOP), with {command and command[0]}"
+    )
+    assert error.hint == f"there, `kill -CONT {frozen}` lets it go on, and `kill -KILL {frozen}` ends it."
+
+
+def refused(environment) -> errors.LockHeld:
+    with pytest.raises(errors.LockHeld) as caught:
+        fleet.Fleet(environment, OTHER, timing=places.FAST).open()
+    return caught.value
 
 
 def agent_of(environment) -> int:
