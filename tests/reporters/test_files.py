@@ -233,3 +233,34 @@ def test_a_file_that_can_not_be_made_lets_the_tenant_end_and_no_other_start(tmp_
 def test_an_id_is_one_word_of_a_line(tmp_path):
     lines = logged(tmp_path / "run.log", finished("a ERROR tenant=b\u3000c\td", FAILED, error="no"))
     assert r"a\x20ERROR\x20tenant=b\x3000c\x09d" == lines[0].split()[2].removeprefix("tenant=")
+
+
+# ---------------------------------------------------------------- an output that is heard once more
+
+
+def new_of(folder: Path, known: str, *pieces: str) -> str:
+    """What is new of an output that comes in pieces, where the tenant's file holds `known`."""
+    (folder / "tenants").mkdir(exist_ok=True)
+    journal.tenant_file(folder, "acme").write_text(known, encoding="utf-8")
+    new = files.New(folder, "acme")
+    found = ""
+    for piece in pieces:
+        found += new.of(piece)
+        journal.tenant_file(folder, "acme").write_text(known + found, encoding="utf-8")  # what is new is kept at once
+    return found
+
+
+@pytest.mark.parametrize("known", ["", "one\n", "one\ntw", "one\ntäwo\n", "one\ntäwo\nthree\n"])
+def test_only_what_the_file_does_not_hold_yet_is_new(tmp_path, known):
+    whole = "one\ntäwo\nthree\n"
+    expected = whole.removeprefix(known) if whole.startswith(known) else whole.removeprefix("one\n")
+    assert new_of(tmp_path, known, "one\n", "täwo\n", "three\n") == expected
+    assert new_of(tmp_path, known, whole) == (expected if whole.startswith(known) else whole)
+
+
+def test_what_is_printed_again_and_again_is_new_each_time(tmp_path):
+    assert new_of(tmp_path, "dot\n", *["dot\n"] * 3) == "dot\ndot\n"
+
+
+def test_of_a_tenant_without_a_file_all_is_new(tmp_path):
+    assert files.New(tmp_path, "acme").of("one\n") == "one\n"

@@ -96,6 +96,15 @@ def test_tenants_are_counted_as_they_start_over_all_plans():
     assert expected == told(plan_made(A, B), *started)[1:]
 
 
+def test_who_is_followed_says_where_and_since_when_as_far_as_that_is_known():
+    followed = [model.TenantFollowed(AT, "a", 1, "app1", AT, 4711), model.TenantFollowed(AT, "b", 1, "app1")]
+    expected = [
+        ("INFO", "a", "still at work on app1 since 2026-11-22 14:02 UTC (process 4711): following"),
+        ("INFO", "b", "still at work on app1: following"),
+    ]
+    assert expected == told(*followed)
+
+
 def test_the_shared_database_has_no_line_of_its_own_for_its_plan():
     assert [] == told(plan_made(model.SHARED))
 

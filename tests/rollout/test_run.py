@@ -136,3 +136,12 @@ def test_the_exit_code(events, expected):
 
 def test_a_refused_tenant_is_not_home():
     assert 5 == runs.fold([plan_made(refused={"x": "no database"}), ended()]).exit_code()
+
+
+def test_who_is_followed_is_at_work_and_lost_again_where_that_run_is_killed_too():
+    followed = model.TenantFollowed(AT, A.id, 2, "app1", AT, 4711)
+    resumed = model.RunResumed(AT, "1.0", "deploy@ops1", "ops1", ())
+    run = runs.fold([RUN_STARTED, plan_made(A), started(A), resumed, followed])
+    assert [each.attempt for each in run.at_work.values()] == [2]
+    again = runs.fold([RUN_STARTED, plan_made(A), started(A), resumed, followed, resumed])
+    assert (again.at_work, again.outcomes[A.id].status, again.outcomes[A.id].attempt) == ({}, STATUS.UNKNOWN, 2)
