@@ -106,16 +106,8 @@ def _use(
     except TenantDatabaseError as error:
         yield _warning(f"tenant `{tenant.tenant_id}`: {error}.", "W004")
         return
-    if databases.is_masters_own(tenant) and not _exists(tenant, name, there):
+    if databases.is_masters_own(tenant) and not making.is_there(tenant, there):
         yield _warning(f"tenant `{tenant.tenant_id}`: there is no {tenant.isolation_type} `{name}`.", "W001")
-
-
-def _exists(tenant: models.AbstractTenant, name: str, there: tuple[frozenset[str], frozenset[str]]) -> bool:
-    if tenant.isolation_type == "schema":
-        return name in there[1]
-    if databases.vendor() == "sqlite":
-        return databases.file_of(name).exists()
-    return not there[0] or name in there[0]
 
 
 def _warning(text: str, number: str) -> checks.CheckMessage:

@@ -31,6 +31,16 @@ def drop(tenant: models.AbstractTenant) -> None:
         _on(tenant, "DROP DATABASE", tenant.database)
 
 
+def is_there(tenant: models.AbstractTenant, there: tuple[frozenset[str], frozenset[str]] | None = None) -> bool:
+    """Whether the master's server has the tenant's database or schema. `there` is what `existing` gave."""
+    databases_, schemas = existing() if there is None else there
+    if tenant.isolation_type == "schema":
+        return tenant.schema in schemas
+    if databases.vendor() == "sqlite":
+        return databases.file_of(tenant.database).exists()
+    return not databases_ or tenant.database in databases_
+
+
 def existing() -> tuple[frozenset[str], frozenset[str]]:
     """The databases, and the schemas of the master's database, that there are on the master's server."""
     connection = connections[DEFAULT_DB_ALIAS]

@@ -47,6 +47,7 @@ class _Work:
     target: history.Target
     hear: Callable[[Heard], None]
     limits: sessions.Limits = sessions.UNLIMITED
+    locked: bool = False
     announced: bool = False
     steps: int = 0
     applied: list[str] = field(default_factory=list)
@@ -76,13 +77,15 @@ def migrate(
     target: history.Target,
     hear: Callable[[Heard], None],
     limits: sessions.Limits = sessions.UNLIMITED,
+    *,
+    locked: bool = False,
 ) -> model.Outcome:
     """Bring a tenant to the target, and tell how that went. Whatever a migration raises is the Outcome's error.
 
-    The tenant's lock is held meanwhile; where somebody else has it, the outcome says who.
+    The tenant's lock is held meanwhile; where somebody else has it, the outcome says who. `locked`: the caller has it.
     """
     began = time.monotonic()
-    work = _Work(tenant, target, hear, limits)
+    work = _Work(tenant, target, hear, limits, locked)
     with code.shared():
         attempted = _attempt(work)
     outcome = replace(attempted, seconds=round(time.monotonic() - began, 3))
@@ -99,7 +102,8 @@ def planned(tenant: models.AbstractTenant, target: history.Target) -> Iterator[l
 
 def _attempt(work: _Work) -> model.Outcome:
     try:
-        with locks.held(work.tenant.tenant_id), _at_work(work.tenant, work.limits) as alias:
+        lock = contextlib.nullcontext() if work.locked else locks.held(work.tenant.tenant_id)
+        with lock, _at_work(work.tenant, work.limits) as alias:
             return _announced(work, alias)
     except TenantLockedError as taken:
         return replace(_failed(work, str(taken)), retryable=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import servers
 
@@ -84,3 +86,13 @@ def test_the_lock_of_a_command_that_was_killed_is_free(shop):
         killed.wait()
     shop.manage("migratetenant", "--tenant-id=acme")
     assert [] == shop.status()["acme"]["pending"]
+
+
+def test_a_signal_drops_the_database_that_was_created(shop, mariadb):
+    shop.add_migration("migrations.RunPython(wait)", WAIT)
+    with shop.waiting("createtenant", "--tenant-id=acme", "--name=N") as command:
+        command.send_signal(signal.SIGTERM)
+        command.wait()
+    assert (130, "interrupted. nothing of it is left") == (command.returncode, command.said.err.strip()[-34:])
+    assert [] == mariadb.execute("SHOW DATABASES LIKE 'acme_db'")
+    assert {} == shop.status()

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from opskit.tenants import creating, models, printing, registry, telling
+from opskit.tenants import creating, interrupting, models, printing, registry, telling
 
 _QUESTIONS = {"tenant_id": "Tenant ID", "name": "Name", "isolation_type": "Isolation (database or schema)"}
 _WHERE = ("database", "schema", "alias", "url_variable")
+_UNDONE = "interrupted. nothing of it is left"
+_LEFT = "left at once: a part of it may be there. `manage.py createtenant` with the same id says what"
 
 
 class Command(BaseCommand):
@@ -26,12 +28,26 @@ class Command(BaseCommand):
         parser.add_argument("--noinput", "--no-input", action="store_false", dest="interactive", help="ask nothing")
 
     def handle(self, **options: Any) -> None:
+        try:
+            with interrupting.Undoing(lambda text: printing.write(self.stderr, text)) as interrupts:
+                self._create(options, interrupts)
+        except interrupting.LeftError as error:
+            raise CommandError(_LEFT, returncode=creating.INTERRUPTED) from error
+        except KeyboardInterrupt as error:
+            raise CommandError(_UNDONE, returncode=creating.INTERRUPTED) from error
+
+    def _create(self, options: dict[str, Any], interrupts: interrupting.Undoing) -> None:
         registry.every()  # a tenant table that is missing has its own sentence
         said = self._said(options)
         hear = None if options["no_migrate"] else telling.as_text(self.stdout)
         where = {name: options[name] for name in _WHERE}
         tenant = creating.create(
-            said["tenant_id"], said["name"], hear, isolation_type=said["isolation_type"] or "database", **where
+            said["tenant_id"],
+            said["name"],
+            hear,
+            interrupts,
+            isolation_type=said["isolation_type"] or "database",
+            **where,
         )
         printing.write(self.stdout, f"✓ Tenant '{printing.shown(tenant.tenant_id)}' created.")
 
