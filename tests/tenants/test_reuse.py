@@ -217,6 +217,25 @@ def test_a_tenant_with_nothing_pending_costs_one_query(project):
     assert f"[(), (), ()] {[*first, *second, *third]}" == said.splitlines()[-1]
 
 
+_CHECKED = """
+import sys
+from django.core import checks
+
+
+@checks.register()
+def look(**_):
+    print("checked", file=sys.stderr)
+    return []
+"""
+
+
+def test_system_checks_run_once_for_all_tenants(project):
+    models = project.folder / "products" / "models.py"
+    models.write_text(models.read_text() + _CHECKED)
+    said = project.manage("migratealltenants")
+    assert ("Total: 3 tenants migrated", "checked\n") == (said.out.splitlines()[-1], said.err)
+
+
 _SQUASHED = """
 from django.db import migrations, models
 

@@ -93,15 +93,20 @@ def test_conflicting_migrations_are_every_tenants_error(project):
 
 def test_a_squashed_migration_counts_as_applied_where_its_parts_are(project):
     project.manage("migratetenant", "--tenant-id=acme")
+    squash(project)
+    status = project.status()
+    name = "products.0001_squashed"
+    assert ([], [name]) == (status["acme"]["pending"], status["acme"]["unrecorded"])
+    assert ([*ALL[:2], name], None) == (status["globex"]["pending"], status["globex"].get("unrecorded"))
+
+
+def squash(project):
+    """Give `products` a migration that replaces its two."""
     (project.folder / "products" / "migrations" / "0001_squashed.py").write_text(
         "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
         "    replaces = [('products', '0001_initial'), ('products', '0002_category')]\n"
         "    dependencies = [('users', '0002_alter_user_email')]\n    operations = []\n"
     )
-    status = project.status()
-    squash = "products.0001_squashed"
-    assert ([], [squash]) == (status["acme"]["pending"], status["acme"]["unrecorded"])
-    assert ([*ALL[:2], squash], None) == (status["globex"]["pending"], status["globex"].get("unrecorded"))
 
 
 def test_a_missing_tenant_table_says_what_makes_it(project):
@@ -162,3 +167,18 @@ Migrations of tenant: globex
     assert "ERROR tenant=globex database `globex_db.sqlite3` can't be opened: unable to open" in said.err
     assert "CommandError: can't be asked: globex\n" in said.err
     assert 0 == project.database("initech").stat().st_size
+
+
+def test_showtenantmigrations_reads_the_code_once_for_all_tenants(project):
+    package = project.folder / "products" / "migrations" / "__init__.py"
+    package.write_text("import sys\nprint('products are read', file=sys.stderr)\n")  # Django's loader reloads it
+    said = project.manage("showtenantmigrations")
+    assert (3, "products are read\n") == (said.out.count("Migrations of tenant: "), said.err)
+
+
+def test_showtenantmigrations_marks_a_squashed_migration_as_django_does(project):
+    project.manage("migratetenant", "--tenant-id=acme")
+    squash(project)
+    acme, globex = project.manage("showtenantmigrations", "--tenants=acme,globex", "products").out.split("globex")
+    assert " [-] 0001_squashed (2 squashed migrations)" in acme
+    assert " [ ] 0001_squashed (2 squashed migrations)\n" in globex

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.commands import showmigrations
 from django.db import Error
-from django.db.migrations.loader import MigrationLoader
 
 from opskit import errors, model
 from opskit.rollout import plan
-from opskit.tenants import databases, flags, history, models, printing, registry, routers
+from opskit.tenants import code, databases, flags, history, models, printing, registry, routers
 from opskit.tenants.errors import TenantDatabaseError
 
 
@@ -25,8 +27,9 @@ class Command(BaseCommand):
         parser.add_argument("--plan", "-p", action="store_true", help="in the order in which they are applied")
 
     def handle(self, **options: Any) -> None:
-        labels = options["app_label"] or sorted(MigrationLoader(None).migrated_apps & routers.tenant_apps())
-        unreached = [tenant.tenant_id for tenant in _chosen(options) if not self._show(tenant, labels, options)]
+        with code.shared() as shared, _read_once(shared):
+            labels = options["app_label"] or sorted(shared.migrated_apps & routers.tenant_apps())
+            unreached = [tenant.tenant_id for tenant in _chosen(options) if not self._show(tenant, labels, options)]
         if unreached:
             raise CommandError(f"can't be asked: {', '.join(map(printing.shown, unreached))}")
 
@@ -40,6 +43,18 @@ class Command(BaseCommand):
             printing.write(self.stderr, f"ERROR tenant={printing.word(tenant.tenant_id)} {history.reason(error)}")
             return False
         return True
+
+
+@contextlib.contextmanager
+def _read_once(shared: code.Code) -> Iterator[None]:
+    """Django's showmigrations makes a loader for each database (5.2): here it gets one that has read the code."""
+    module: Any = showmigrations
+    its_own = module.MigrationLoader
+    module.MigrationLoader = lambda connection, **_: code.Loader(connection, shared)
+    try:
+        yield
+    finally:
+        module.MigrationLoader = its_own
 
 
 def _shown(alias: str, labels: list[str], options: dict[str, Any]) -> str:
