@@ -79,16 +79,35 @@ def end_on_the_host(folder: Path) -> None:
     eventually(lambda: lock_is_free(folder / "state"))
 
 
-def test_a_tenant_that_came_home_after_the_kill_is_not_started_twice(project, operator, slow):
+def test_a_tenant_that_comes_home_after_the_kill_is_followed_and_not_started_twice(project, operator, slow):
     kill_controller(operator, slow, host=False)
-    held = operator.types("migrate-all", "--env=prod", "--resume")
+    process = operator.start("migrate-all", "--env=prod", "--resume", "--format=json")
+    eventually(lambda: any("s01 still at work" in text for text in followed(operator)))
+    (slow / "go").touch()
+    out, _ = process.communicate(timeout=test_omnitenant.PATIENCE)
+    report = json.loads(out)
+
+    assert (process.returncode, by_status(report)) == (0, {"migrated": ["s01", "s02", "s03"]})
+    assert {each["tenant_id"]: (each["applied"], each["verified"]) for each in report["outcomes"]} == {
+        name: ([NAME], True) for name in ("s01", "s02", "s03")
+    }
+    assert audit(slow) == ["s01", "s02", "s03"]
+
+
+def followed(operator) -> list[str]:
+    """The lines of the logs that say who is followed."""
+    logs = [text for path, text in operator.files().items() if path.endswith("run.log")]
+    return [line.replace("tenant=", "") for text in logs for line in text.splitlines() if line.endswith(": following")]
+
+
+def test_a_tenant_that_came_home_unseen_is_not_started_twice(project, operator, slow):
+    kill_controller(operator, slow, host=False)
     (slow / "go").touch()
     eventually(lambda: NAME in project.history("s01"))
     eventually(lambda: lock_is_free(slow / "state"))
 
     report = operator.json("migrate-all", "--env=prod", "--resume")
 
-    assert (held.returncode, held.stdout) == (4, "")
     assert by_status(report) == {"migrated": ["s01", "s02", "s03"]}
     assert {each["tenant_id"]: (each["applied"], each["verified"]) for each in report["outcomes"]} == {
         name: ([NAME], True) for name in ("s01", "s02", "s03")
