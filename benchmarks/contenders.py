@@ -1,4 +1,4 @@
-"""The ways to migrate every tenant of one omnitenant project over SSH: opskit, loops, the framework's own command.
+"""The ways to migrate every tenant of a project over SSH: opskit, loops, the framework's own commands.
 
 All of them reach the same sshd with the same key and give the command the same environment. The floor is what
 PostgreSQL itself takes for the statements.
@@ -36,9 +36,9 @@ _PLAYBOOK = [
         "gather_facts": False,
         "tasks": [
             {
-                "ansible.builtin.command": {"argv": "{{ argv + ['--tenant-id=' + item] }}", "chdir": "{{ folder }}"},
+                "ansible.builtin.command": {"argv": "{{ item }}", "chdir": "{{ folder }}"},
                 "environment": "{{ settings }}",
-                "loop": "{{ tenants }}",
+                "loop": "{{ commands }}",
             }
         ],
     }
@@ -53,17 +53,21 @@ pipelining = true
 
 
 class Contenders:
-    """A project of tests/omnitenant.py, an sshd in front of it, and an operator's folder."""
+    """A project, an sshd in front of it, and an operator's folder.
 
-    def __init__(self, project: Any, sshd: Any, folder: Path) -> None:
+    `one` is the management command for one tenant, with {} for its id.
+    """
+
+    def __init__(self, project: Any, sshd: Any, folder: Path, framework: str, one: str) -> None:
         self._project = project
         self._sshd = sshd
         self._folder = folder
+        self._one = one
         (folder / "inventories").mkdir(parents=True)
         (folder / "tasks.py").write_text("from opskit.tasks import namespace\n")
-        (folder / "inventories" / "prod.yaml").write_text(json.dumps(self._inventory()))  # JSON is YAML
+        (folder / "inventories" / "prod.yaml").write_text(json.dumps(self._inventory(framework)))  # JSON is YAML
 
-    def _inventory(self) -> dict[str, Any]:
+    def _inventory(self, framework: str) -> dict[str, Any]:
         app1 = {
             "address": self._sshd.host,
             "port": str(self._sshd.port),
@@ -77,7 +81,7 @@ class Contenders:
                 "env": self._project.env,
                 "state_dir": str(self._folder / "state"),
             },
-            "framework": "omnitenant",
+            "framework": framework,
             "hosts": {"app1": app1},
             "ssh": {"known_hosts": str(self._sshd.known_hosts)},
         }
@@ -91,14 +95,14 @@ class Contenders:
         return report
 
     def shell_loop(self, tenants: Sequence[str]) -> None:
-        """`for t in …; do ssh … manage.py migratetenant; done`, in one bash."""
-        remote = shlex.quote(self._remote("migratetenant --tenant-id=TENANT")).replace("TENANT", "'$t'")
+        """`for t in …; do ssh … manage.py …; done`, in one bash."""
+        remote = shlex.quote(self._remote(self._one.format("TENANT"))).replace("TENANT", "'$t'")
         loop = f"set -e; for t in {' '.join(tenants)}; do {shlex.join(self._ssh())} {remote}; done"
         measuring.ran(["bash", "-c", loop])
 
-    def own_command(self) -> None:
-        """The framework's own in-process command for all tenants, over one ssh."""
-        measuring.ran([*self._ssh(), self._remote("migratetenants")])
+    def on_the_host(self, command: str) -> None:
+        """A management command for all tenants, over one ssh."""
+        measuring.ran([*self._ssh(), self._remote(command)])
 
     def _ssh(self) -> list[str]:
         if shutil.which("ssh") is None:
@@ -110,10 +114,9 @@ class Contenders:
     def ansible_loop(self, tenants: Sequence[str]) -> None:
         """A playbook with one looped task, pipelining on, no facts gathered."""
         given = {
-            "argv": [sys.executable, "manage.py", "migratetenant"],
+            "commands": [[sys.executable, "manage.py", *self._one.format(tenant).split()] for tenant in tenants],
             "folder": str(self._project.folder),
             "settings": self._project.env,
-            "tenants": list(tenants),
             "ansible_host": self._sshd.host,
             "ansible_port": self._sshd.port,
             "ansible_user": self._sshd.user,
@@ -143,7 +146,7 @@ class Contenders:
             "user": self._sshd.user,
             "port": self._sshd.port,
             "identity_file": str(self._sshd.identity_file),
-            "commands": [self._remote(f"migratetenant --tenant-id={tenant}") for tenant in tenants],
+            "commands": [self._remote(self._one.format(tenant)) for tenant in tenants],
         }
         measuring.ran([sys.executable, "-c", _FABRIC, json.dumps(given)])
 

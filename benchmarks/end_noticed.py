@@ -67,13 +67,11 @@ def main() -> None:
         late, beyond = opskit(place, folder, given.times)
         theirs = fabric(place, folder, given.times)
     measuring.report(
-        [
-            Row("from a command's end to its reply", measuring.spread(late), "a few ms"),
-            Row("… a call's time beyond its command's", measuring.spread(beyond), "a few ms"),
-            Row("… Fabric's `run`, from the end to its result", measuring.spread(theirs)),
-            Row("… Fabric's `run` / opskit, medians", f"{statistics.median(theirs) / statistics.median(late):.1f}"),
-        ],
-        markdown=given.markdown,
+        given,
+        Row("from a command's end to its reply", measuring.spread(late), "a few ms"),
+        Row("… a call's time beyond its command's", measuring.spread(beyond), "a few ms"),
+        Row("… Fabric's `run`, from the end to its result", measuring.spread(theirs)),
+        Row("… Fabric's `run` / opskit, medians", f"{statistics.median(theirs) / statistics.median(late):.1f}"),
     )
 
 

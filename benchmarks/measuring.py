@@ -18,7 +18,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,88 @@ class Row:
     what: str
     measured: str
     target: str = ""  # "" is for orientation only
+    met: bool | None = None  # None is for people to judge
+
+
+@dataclass(frozen=True)
+class Lap:
+    """How long a contender took for all tenants of a case: the whole command.
+
+    Where only some of them were measured, `seconds` is theirs, multiplied.
+    """
+
+    contender: str
+    seconds: float
+    measured: int  # tenants
+    least: float | None = None  # what it should take at least, in times of the race's first lap
+
+
+@dataclass(frozen=True)
+class Race:
+    """A case and those that ran it one after the other; the first is opskit, and the others are compared with it."""
+
+    case: str
+    tenants: int
+    laps: tuple[Lap, ...]
+
+    def rows(self) -> list[Row]:
+        """A row a contender: seconds a tenant, and how many times opskit's that is."""
+        first, *others = self.laps
+        what = f"{self.case}, {self.tenants} tenants"
+        return [Row(f"{what}: {first.contender}", self._each(first)), *(self._row(first, lap) for lap in others)]
+
+    def _row(self, first: Lap, lap: Lap) -> Row:
+        ratio = lap.seconds / first.seconds
+        target, met = ("", None) if lap.least is None else (f"at least {lap.least:.2f}", ratio >= lap.least)
+        return Row(f"… {lap.contender}", f"{self._each(lap)}, {ratio:.2f} times", target, met)
+
+    def _each(self, lap: Lap) -> str:
+        some = "" if lap.measured == self.tenants else f" ({lap.measured} of them measured)"
+        return f"{lap.seconds:.2f} s, {ms(lap.seconds / self.tenants)} a tenant{some}"
 
 
 def flags(about: str | None) -> argparse.ArgumentParser:
     """A parser with the flag that `benchmarks/all` sets, and the module's docstring as its help."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--markdown", action="store_true", help="rows of a Markdown table, and nothing else")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too, for benchmarks/page.py")
     return parser
 
 
-def report(rows: Sequence[Row], *, markdown: bool) -> None:
-    """Print the rows: a plain table under the machine's size, or Markdown."""
-    if markdown:
-        print("\n".join(f"| {row.what} | {row.measured} | {row.target or '-'} |" for row in rows), flush=True)
-        return
-    cells = [("what", "measured", "target"), *((row.what, row.measured, row.target or "-") for row in rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(3)]
-    print(machine())
+def report(given: argparse.Namespace, *found: Row | Race) -> None:
+    """Print what was found under the machine's size and load, and write it down where `--json` says so."""
+    rows = [row for each in found for row in (each.rows() if isinstance(each, Race) else [each])]
+    cells = [("what", "measured", "target", "met"), *((r.what, r.measured, r.target or "-", _met(r)) for r in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(4)]
+    print(f"{machine()}. {load()}")
     for row in (cells[0], tuple("-" * width for width in widths), *cells[1:]):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if given.json:
+        given.json.parent.mkdir(exist_ok=True)
+        given.json.write_text(json.dumps(_written(given, found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _met(row: Row) -> str:
+    return "-" if row.met is None else "yes" if row.met else "no"
+
+
+def _written(given: argparse.Namespace, found: Sequence[Row | Race]) -> dict[str, Any]:
+    return {
+        "machine": machine(),
+        "load": load(),
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "flags": {name: value for name, value in vars(given).items() if name != "json" and value is not None},
+        "rows": [asdict(each) for each in found if isinstance(each, Row)],
+        "races": [asdict(each) for each in found if isinstance(each, Race)],
+    }
+
+
+def load() -> str:
+    """What else the machine was doing: processes that wanted a core, while this ran and when it began."""
+    after = os.getloadavg()[0]
+    return f"load {_BEFORE:.1f} when it began, {after:.1f} when it ended, this benchmark included"
+
+
+_BEFORE = os.getloadavg()[0]
 
 
 def machine() -> str:

@@ -30,8 +30,6 @@ from opskit import journal, model
 from opskit.frameworks import omnitenant
 from opskit.tasks import wiring
 
-TARGET = "at least 30 MB/s"
-
 
 def part(place: dict[str, Any], megabytes: int, way: str = "opskit", profile: bool = False) -> dict[str, float]:
     """Run one command in this process: MB/s, and the peak memory on both sides."""
@@ -123,7 +121,7 @@ def main() -> None:
             Row("20 MB over sshd: opskit / Fabric's `run`", f"{ours / fabric:.0f} ({ours:.0f} / {fabric:.2f} MB/s)"),
             Row(f"… the system's ssh, {given.megabytes} MB to nowhere", f"{_ssh(sshd, given.megabytes):.0f} MB/s"),
         ]
-    measuring.report(rows, markdown=given.markdown)
+    measuring.report(given, *rows)
 
 
 def _rates(name: str, place: dict[str, Any], megabytes: int) -> list[Row]:
@@ -132,7 +130,12 @@ def _rates(name: str, place: dict[str, Any], megabytes: int) -> list[Row]:
     many = measuring.in_a_process(__file__, place=place, megabytes=megabytes)
     sizes = f"20 MB and {megabytes} MB"
     return [
-        Row(f"{megabytes} MB from one command, {name}", f"{many['rate']:.0f} MB/s", TARGET),
+        Row(
+            f"{megabytes} MB from one command, {name}",
+            f"{many['rate']:.0f} MB/s",
+            "at least 30 MB/s",
+            many["rate"] >= 30,
+        ),
         Row(f"… controller's peak memory, {sizes}", f"{few['controller']:.0f} and {many['controller']:.0f} MB", "flat"),
         Row(f"… agent's peak memory, {sizes}", f"{few['agent']:.0f} and {many['agent']:.0f} MB", "flat"),
     ]

@@ -43,12 +43,15 @@ def main() -> None:
             lambda: measuring.ran([invoke, "--list"], cwd=ours),
         )
     measuring.report(
-        [
-            Row("`invoke --list`: opskit / a file that imports fabric", f"{of_ours / of_bare:.2f}", "at most 1.3"),
-            Row("… opskit", measuring.ms(of_ours)),
-            Row("… a file that imports fabric", measuring.ms(of_bare)),
-        ],
-        markdown=given.markdown,
+        given,
+        Row(
+            "`invoke --list`: opskit / a file that imports fabric",
+            f"{of_ours / of_bare:.2f}",
+            "at most 1.3",
+            of_ours / of_bare <= 1.3,
+        ),
+        Row("… opskit", measuring.ms(of_ours)),
+        Row("… a file that imports fabric", measuring.ms(of_bare)),
     )
 
 

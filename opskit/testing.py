@@ -82,6 +82,8 @@ class ScriptedFleet:
         self.ended = 0  # how often it was asked to end the command at work
         self.settings: dict[str, str] = {}  # of PostgreSQL
         self.usual: dict[str, dict[str, str]] = {}
+        self.left: Mapping[str, Any] | None = None  # nothing is ever left at work here, and nobody else has the lock
+        self.heard = ""
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
         self._script = dict(script or {})
@@ -119,8 +121,17 @@ class ScriptedFleet:
         error = "it timed out" if reply.timed_out else reply.error
         return replace(reply, marks=(), tail=said.tail, error=error)
 
+    def take_lock(self) -> None:
+        """There is nobody to wait for."""
+
     def run(
-        self, command: model.Command, label: str, patterns: Sequence[re.Pattern[str]], hear: lines.Hear
+        self,
+        command: model.Command,
+        label: str,
+        patterns: Sequence[re.Pattern[str]],
+        hear: lines.Hear,
+        *,
+        cold: bool = False,  # noqa: ARG002 - the real one's
     ) -> model.Reply:
         """The scripted answer, whose `out` is printed: its marks and its tail are those of the text."""
         if not self._locked:
