@@ -12,6 +12,8 @@ The agent says `ready` or `refused`, then `started` and `ended` for each `run`, 
 `lock`, and meanwhile `follow` a command of its own run that an earlier agent started: its output from a
 place on, its end from its record. The refusal says what `ready` says, too, so that it knows which.
 
+Of a run with several tenants at a time, each agent is a `worker`, by its number: they share the lock.
+
 A controller that hangs up or stays silent is gone: the command at work is finished and recorded,
 its output kept, and nothing more is started. The lock is free when this process ends.
 """
@@ -43,6 +45,7 @@ BACKLOG = 1024 * 1024  # bytes waiting to be sent, above which no output is read
 FOLLOW = 0.03  # seconds between looks at the output while a command runs; its end is a signal
 LOOK = 0.25  # seconds between looks at a process that is not our own child
 TROUBLE = 3  # times that the warm runner may let us down
+ADMISSIONS = 6  # tries to share the lock, while somebody else of the same run takes it
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 TAIL = 4096  # bytes of output that a record keeps for the next run
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|DSN|URL|CREDENTIAL", re.IGNORECASE)
@@ -258,6 +261,19 @@ def read_json(path):
     return content if isinstance(content, dict) else {}
 
 
+def flock(fd, how):
+    """Whether the kernel's lock is ours now."""
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def exclusive(fd):
+    return flock(fd, fcntl.LOCK_EX)
+
+
 def birth(pid):
     """When process `pid` began, in the system's own words; "" where there is no such process, or a dead one."""
     try:
@@ -302,38 +318,48 @@ class State:
     moves the link is still the same project.
     """
 
-    def __init__(self, folder, project):
+    def __init__(self, folder, project, claim=None, worker=None):
         project = os.path.abspath(os.path.expanduser(project))
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", os.path.basename(project))[:40]
         self.folder = folder
         self.name = "%s-%s" % (safe, hashlib.sha256(project.encode("utf-8", "surrogateescape")).hexdigest()[:8])
-        self.held = None  # the lock file, while the kernel's lock on it is ours
+        self.claim = claim or {}  # who asks for the lock: {run, operator, at}
+        self.worker = worker  # None: this agent is the run's only one
+        self.locks = {}  # {a lock file's ending: its descriptor, while the kernel's lock on it is ours}
+        self.held = None  # the lock file, while the lock is ours
         self.lock = None  # the same, while nothing keeps us from starting commands
 
     def path(self, ending):
         return os.path.join(self.folder, self.name + ending)
 
-    def take_lock(self, holder):
+    def take_lock(self):
         """Take the lock, or raise Refused with who has it. It is held until this process ends."""
         if not self.hold():
             raise Refused("locked", "another run holds it", holder=self.holder())
         self._refuse_orphan()
-        try:
-            self.sign(dict(holder, pid=os.getpid(), born=birth(os.getpid())))
-        except OSError as error:  # a full disk
-            raise Refused("state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())) from error
+        if self.worker is None:
+            self.sign(self.held)
         self.lock = self.held
 
-    def sign(self, holder):
-        """Write down who holds the lock, for those who are refused."""
-        os.ftruncate(self.held, 0)
-        os.pwrite(self.held, json.dumps(holder).encode(), 0)
+    def sign(self, fd):
+        """Write down who holds the lock, for those who are refused, and for the other workers. Raises Refused."""
+        try:
+            self.write(fd, dict(self.claim, pid=os.getpid(), born=birth(os.getpid())))
+        except OSError as error:  # a full disk
+            raise Refused("state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())) from error
+
+    def write(self, fd, holder):
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps(holder).encode(), 0)
 
     def abandoned(self):
-        """Write down that the controller is gone: what is at work goes on to its end, and nothing more is started."""
-        if self.lock is not None:
+        """Write down that the controller is gone: what is at work goes on to its end, and nothing more is started.
+
+        A worker does not know that: it may have lost no more than its own line.
+        """
+        if self.lock is not None and self.worker is None:
             with contextlib.suppress(OSError):  # a full disk
-                self.sign(dict(read_json(self.path(".lock")), gone=time.time()))
+                self.write(self.lock, dict(read_json(self.path(".lock")), gone=time.time()))
 
     def holder(self):
         """Who has the lock: what it wrote down, whether its agent is stopped, and what it has at work."""
@@ -342,16 +368,47 @@ class State:
         return dict(said, stopped=alive(said) and stopped(said["pid"]), at_work=at_work[-1] if at_work else None)
 
     def hold(self):
-        """Whether the kernel's lock is ours: the kernel lets go of it, nobody else."""
-        if self.held is None:
-            fd = os.open(self.path(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        """Whether the kernel's lock is ours: the kernel lets go of it, nobody else.
+
+        It is a worker's when it shares the run's, and no other agent in its place is there.
+        """
+        if self.worker is None:
+            ours = self.locked(".lock", exclusive)
+        else:
+            ours = self.locked(".lock", self.share) and self.locked(".%d.lock" % self.worker, exclusive)
+        self.held = self.locks[".lock"] if ours else None
+        return ours
+
+    def locked(self, ending, take):
+        """Whether the kernel's lock on one of our files is ours, until this process ends."""
+        if ending not in self.locks:
+            fd = os.open(self.path(ending), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            taken = False
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(fd)
-                return False
-            self.held = fd
-        return True
+                taken = take(fd)
+            finally:
+                if not taken:
+                    os.close(fd)
+            if taken:
+                self.locks[ending] = fd
+        return ending in self.locks
+
+    def share(self, fd):
+        """Whether this worker shares the lock. The first one takes it whole, and writes down whose it is.
+
+        Between whole and shared the kernel holds nothing: where another run comes in, the lock is that one's.
+        """
+        for _ in range(ADMISSIONS):
+            if exclusive(fd):
+                self.sign(fd)
+                return flock(fd, fcntl.LOCK_SH)
+            if flock(fd, fcntl.LOCK_SH):
+                said = read_json(self.path(".lock"))
+                if self.claim == {name: said.get(name) for name in self.claim}:
+                    return True
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            time.sleep(FOLLOW)
+        return False
 
     def _refuse_orphan(self):
         """A command outlives its agent where that was killed: the lock is free then, and the command is not done."""
@@ -359,9 +416,20 @@ class State:
             if alive(record):
                 raise Refused("locked", "a command of it still runs", holder=dict(record, orphan=True))
 
+    def mark(self):
+        """What a record says of the worker whose command it is."""
+        return {} if self.worker is None else {"sitting": self.claim.get("at"), "worker": self.worker}
+
     def records(self):
-        """What earlier runs left behind: commands whose end no controller has heard, oldest first."""
-        return [dict(read_json(path), path=path) for path in sorted(glob.glob(glob.escape(self.path("")) + ".*.json"))]
+        """Commands whose end no controller has heard, oldest first; not those of the other workers of this run."""
+        found = [dict(read_json(path), path=path) for path in sorted(glob.glob(glob.escape(self.path("")) + ".*.json"))]
+        return [record for record in found if not self.is_a_colleagues(record)]
+
+    def is_a_colleagues(self, record):
+        """Whether another worker of this run looks after it. What an earlier part of the run left is nobody's."""
+        if self.worker is None or "worker" not in record:
+            return False
+        return record["worker"] != self.worker and record.get("sitting") == self.claim.get("at")
 
     def record_path(self, run, number):
         return self.path(".%s.%06d.json" % (re.sub(r"[^A-Za-z0-9_-]", "_", run), number))
@@ -585,7 +653,8 @@ class Child:
         for (_, path), kind in zip(self.files, (b"O" if request.get("reads") else b"P", b"E")):
             self.followers.append(Follower(path, kind, secrets))
         self.record_path = None if request.get("reads") else state.record_path(run, request["id"])
-        self.record = {"run": run, "label": request.get("label", ""), "number": request["id"], "started": time.time()}
+        self.record = dict(state.mark(), run=run, label=request.get("label", ""), number=request["id"])
+        self.record["started"] = time.time()
         self.record["outputs"] = [path for _, path in self.files]
 
     def start(self, argv, env, cwd):
@@ -733,9 +802,10 @@ class Followed:
         if alive(self.record):
             self.gone = None
             return False
-        if self.state.hold():
-            self.read_record()  # the last thing that the other agent did may have been to write it
-            return True
+        with contextlib.suppress(Refused):  # a full disk
+            if self.state.hold():
+                self.read_record()  # the last thing that the other agent did may have been to write it
+                return True
         self.gone = self.gone or time.monotonic()
         return time.monotonic() - self.gone > self.patience
 
@@ -932,13 +1002,13 @@ class Agent:
         self.secrets = secret_values(env, names + message["secrets"], message.get("values") or [])
         # Who only asks leaves no trace: the answers' files are gone before anybody could look for them.
         folder = state_folder(message["state_dir"]) if message["lock"] else temporary_folder()
-        self.state = State(folder, message["path"])
+        self.state = State(folder, message["path"], message["holder"], message.get("worker"))
         self.path = enter_project(message["path"], message["manage"])
         self.opened = message
 
     def take_over(self):
         if self.opened["lock"]:
-            self.state.take_lock(self.opened["holder"])
+            self.state.take_lock()
         self.say(type="ready", **self.here())
 
     def here(self):

@@ -205,12 +205,14 @@ class Rollout:
             self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
         if hosts.ready.records:
             self.asked.find_framework()  # what reads how they ended
-        if hosts.left:
-            self._take_up(hosts.left)
-        heard = hosts.heard
+        heard = set()
+        for left in hosts.left:
+            self._take_up(left)
+            heard.add(hosts.heard)
         hosts.take_lock()
         for left in hosts.ready.records:
-            if left.get("path") == heard:
+            if left.get("path") in heard:
+                hosts.forget(left)
                 continue
             self.notice(_left_behind(left))
             name = str(left.get("label", "?"))

@@ -39,6 +39,7 @@ class Timing:
     silence: float = 60.0
     start: float = 30.0
     again: float = 1.0  # the first pause between two tries to reach a host again; each is longer
+    apart: float = 0.25  # between the starts of two connections to one host: sshd drops bursts (MaxStartups)
     still: float = (
         120.0  # without a word and a database, before a forked command is taken for stuck; or 3 times the longest
     )
@@ -72,9 +73,12 @@ class Agent:
     """One agent process on one host. Not for use from several threads at once.
 
     `after` is the agent whose place this one takes: commands are numbered on, and what it heard last may be forgotten.
+    Without one they are numbered from behind `last` on.
     """
 
-    def __init__(self, line: stream.Stream, timing: Timing = USUAL, after: Agent | None = None) -> None:
+    def __init__(
+        self, line: stream.Stream, timing: Timing = USUAL, after: Agent | None = None, *, last: int = 0
+    ) -> None:
         self.holds = False  # the lock
         self.ready = Ready("", "", "", ())
         self.pid: int | None = None  # of the command at work
@@ -89,7 +93,7 @@ class Agent:
         self._closed = threading.Event()
         self._heard = time.monotonic()
         self._lost: Lost | None = None
-        self.number: int = after.number if after else 0  # of the last command
+        self.number: int = after.number if after else last  # of the last command
         self.record: str = after.record if after else ""  # of a command whose end was heard, until it may be forgotten
         self._sent = False  # whether the other end was told anything
         self._preamble = b""  # what came on stdout while the agent had not spoken

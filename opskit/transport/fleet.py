@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opskit import durations, errors, model
-from opskit.transport import agent, lines, local, openssh, stream
+from opskit.transport import agent, lines, local, openssh, starts, stream
 
 _CAT = (  # a file that somebody took away has nothing to say
     "import os,shutil,sys\nif os.path.exists(sys.argv[1]): shutil.copyfileobj(open(sys.argv[1],'rb'),sys.stdout.buffer)"
@@ -22,6 +22,7 @@ _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is abou
 _NOT_AT_ONCE = 2  # tries that it usually takes: no news
 _ASKED = 2  # times, where the line is lost meanwhile
 _LONGEST = 30.0  # seconds between two tries to reach a lost host again
+_APART = 1_000_000  # between the numbers of two workers' commands: their records are files in one folder
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ def _seconds(value: Any) -> float:
 
 
 class Fleet:
-    """Connects on demand, and keeps one connection for the whole run."""
+    """Connects on demand, and keeps one connection for the whole run.
+
+    Of a run with several tenants at a time each worker has one, in a thread of its own. `worker` is its number, from
+    0 on; None is the run that has no others. `end`, `close` and what is only read may be called from another thread.
+    """
 
     def __init__(
         self,
@@ -73,8 +78,10 @@ class Fleet:
         notice: Callable[[str], None] = lambda _: None,
         connector: stream.Connector = connect,
         timing: agent.Timing = agent.USUAL,
+        worker: int | None = None,
     ) -> None:
         self._environment = environment
+        self._worker = worker
         self._hold = hold
         self._lock_wait = lock_wait  # seconds to wait for a lock that another run holds
         self._resumes = resumes  # an earlier part of this run may have left something at work, and have the lock
@@ -90,7 +97,9 @@ class Fleet:
         self._before: agent.Agent | None = None  # the one before it, where that was lost
         self._at: model.Host | None = None  # where it is
         self._away: set[str] = set()  # hosts that stayed away with a command at work: others are tried first
+        self._starts = starts.Starts(timing.apart)
         self._ending = False  # the command at work is to be ended
+        self._closed = False
         self._run = hold.run if hold else ""
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
@@ -100,6 +109,24 @@ class Fleet:
         asking = Fleet(self._environment, notice=self.notice, connector=self._connector, timing=self._timing)
         asking._run = self._run
         return asking
+
+    def colleague(self, worker: int) -> Fleet:
+        """The same run's for another worker, which begins with another host: they are taken in turn."""
+        hosts = self._environment.hosts
+        first = worker % len(hosts)
+        there = replace(self._environment, hosts=(*hosts[first:], *hosts[:first]))
+        other = Fleet(
+            there,
+            self._hold,
+            lock_wait=self._lock_wait,
+            resumes=self._resumes,
+            notice=self.notice,
+            connector=self._connector,
+            timing=self._timing,
+            worker=worker,
+        )
+        other.settings, other.usual, other._starts = self.settings, self.usual, self._starts
+        return other
 
     # -- who serves
 
@@ -126,7 +153,9 @@ class Fleet:
         For a lock that another run holds it is waited as long as was said.
         """
         self._agent, self._before = None, self._agent or self._before
-        started = agent.Agent(self._connector(self._environment, host), self._timing, self._before)
+        self._rest(self._starts.due(host.name))
+        line = self._connector(self._environment, host)
+        started = agent.Agent(line, self._timing, self._before, last=_APART * (self._worker or 0))
         started.remark = self._remark
         ours = patient or self._resumes
         try:
@@ -182,6 +211,7 @@ class Fleet:
             "lock": self._hold is not None,
             "holder": self._hold.frame() if self._hold else {},
             "run": self._hold.run if self._hold else "",
+            "worker": self._worker,
             "patient": patient,
             "warm": self._warm(),
         }
@@ -283,13 +313,14 @@ class Fleet:
         serving = self._watched(self._holding())
         of_it |= self._options(settings=True, usual=True)
         reply = serving.run({**self._request(command), **of_it}, output)
-        return self._to_its_end(reply, label, command.timeout, output)
+        return self._to_its_end(serving, reply, label, output, timeout=command.timeout)
 
-    def _to_its_end(self, reply: model.Reply, label: str, timeout: float | None, output: lines.Lines) -> model.Reply:
+    def _to_its_end(
+        self, serving: agent.Agent, reply: model.Reply, label: str, output: lines.Lines, *, timeout: float | None
+    ) -> model.Reply:
         """The Reply of a command, however often the line to it is lost meanwhile; `reply` is how far it came so far."""
-        began, serving = time.monotonic() - reply.seconds, self._agent
-        assert serving is not None  # noqa: S101 - for mypy
-        while reply.exit is None and not reply.over and serving.lost:
+        began = time.monotonic() - reply.seconds
+        while reply.exit is None and not reply.over and serving.lost and not self._closed:
             again = self._regain(label, reply.error)
             if isinstance(again, str):
                 reply = replace(reply, error=again)
@@ -302,13 +333,13 @@ class Fleet:
         return replace(reply, marks=output.marks, tail=output.tail)
 
     @property
-    def left(self) -> Mapping[str, Any] | None:
-        """The record of a command that an earlier part of this run left at work, while the lock is not ours."""
+    def left(self) -> list[Mapping[str, Any]]:
+        """The records of what an earlier part of this run left at work, of each worker, while the lock is not ours."""
         if self._hold is None or self._agent is None or self._agent.holds:
-            return None
+            return []
         ours = [each for each in self.ready.records if each.get("run") == self._run and type(each.get("number")) is int]
-        newest = ours[-1] if ours else {"ended": 0.0}
-        return None if "ended" in newest else newest
+        newest = {each["number"] // _APART: each for each in ours}
+        return [each for each in newest.values() if "ended" not in each]
 
     @property
     def heard(self) -> str:
@@ -331,8 +362,12 @@ class Fleet:
         output = lines.Lines(patterns, hear)
         self._ending = False
         serving, label = self._watched(self._agent), str(record.get("label"))
-        serving.number = record["number"]
-        return self._to_its_end(serving.follow(0, timeout, output), label, timeout, output)
+        before, serving.number = serving.number, record["number"]
+        so_far = serving.follow(0, timeout, output)
+        reply = self._to_its_end(serving, so_far, label, output, timeout=timeout)
+        if self._worker is not None:  # the next number may be another worker's
+            self._agent.number = before
+        return reply
 
     def _options(self, *, settings: bool, usual: bool) -> dict[str, str]:
         """The settings of PostgreSQL that a command gets on the host that serves."""
@@ -375,6 +410,8 @@ class Fleet:
                 return str(error)
             finally:
                 self._agent = self._agent or lost
+            if self._closed:
+                return why
             if time.monotonic() + pause > until:
                 self._away.add(host.name)
                 return f"{host.name} stayed away for {durations.show(limit)}: {why}"
@@ -452,6 +489,7 @@ class Fleet:
             self._agent.collected(str(record["path"]))
 
     def close(self) -> None:
+        self._closed = True
         if self._agent is not None:
             self._agent.close()
             self._agent = None

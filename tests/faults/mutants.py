@@ -62,8 +62,13 @@ ALL_KILLED = _of(
 MUTANTS = {
     "a start is told when it is over": Mutant(
         "rollout/drive.py",
-        "        emit(started)\n        return run(tenant, started.attempt)\n",
-        "        outcome = run(tenant, started.attempt)\n        emit(started)\n        return outcome\n",
+        "            self.emit(model.TenantStarted(self.clock.now(), name, attempt, self.watch.host(), pending))\n"
+        "            self.crew.start(following.tenant, attempt)\n",
+        "            late = model.TenantStarted(self.clock.now(), name, attempt, self.watch.host(), pending)\n"
+        "            self.crew.start(following.tenant, attempt)\n"
+        "            over = type(self.crew).ended(self.crew, None)\n"
+        "            self.crew.ended = lambda _: over\n"
+        "            self.emit(late)\n",
         QUIET,
         "not synced",
     ),
@@ -80,8 +85,8 @@ MUTANTS = {
     ),
     "the lock is let go early, and no record is asked": Mutant(
         "remote/agent.py",
-        "        self._refuse_orphan()\n        try:\n",
-        "        fcntl.flock(self.held, fcntl.LOCK_UN)\n        try:\n",
+        "        self._refuse_orphan()\n        if self.worker",
+        "        fcntl.flock(self.held, fcntl.LOCK_UN)\n        if self.worker",
         SECOND_OPSKIT,
         "started twice",
     ),

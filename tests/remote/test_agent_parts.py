@@ -256,24 +256,135 @@ def test_a_link_in_the_place_of_the_state_folder_is_refused(tmp_path):
 
 
 def test_the_lock_is_ours_until_it_is_let_go_and_says_whose_it_is(tmp_path):
-    first, second = (agent.State(str(tmp_path), "/srv/acme") for _ in range(2))
-    first.take_lock({"run": "r1"})
+    first, second = (agent.State(str(tmp_path), "/srv/acme", {"run": run}) for run in ("r1", "r2"))
+    first.take_lock()
     try:
         with pytest.raises(agent.Refused) as raised:
-            second.take_lock({"run": "r2"})
+            second.take_lock()
         holder = {"run": "r1", "pid": os.getpid(), "born": agent.birth(os.getpid()), "stopped": False, "at_work": None}
         assert ("locked", holder) == (raised.value.why, raised.value.more["holder"])
     finally:
         os.close(first.lock)
-    second.take_lock({"run": "r2"})
+    second.take_lock()
     os.close(second.lock)
     assert agent.read_json(second.path(".lock"))["run"] == "r2"
+
+
+SITTING = {"run": "r1", "operator": "deploy@ops1", "at": "2026-11-22T14:02:00.000001+00:00"}
+AGAIN = {**SITTING, "at": "2026-11-22T15:00:00.000001+00:00"}  # the same run, resumed
+NEXT = {"run": "r2", "operator": "me@here", "at": "2026-11-22T14:02:00.000002+00:00"}
+
+
+def workers(folder, *of):
+    """The states of agents: each of a holder, and a worker's number or None."""
+    return [agent.State(str(folder), "/srv/acme", holder, worker) for holder, worker in of]
+
+
+def leave(*states):
+    """What the kernel does when the agents end."""
+    for state in states:
+        for fd in state.locks.values():
+            os.close(fd)
+        state.locks.clear()
+
+
+def refused(state):
+    with pytest.raises(agent.Refused) as raised:
+        state.take_lock()
+    assert raised.value.why == "locked"
+    return {name: told for name, told in raised.value.more["holder"].items() if name in (*SITTING, "label")}
+
+
+def test_the_workers_of_a_run_share_its_lock_and_nobody_else_gets_it_while_one_of_them_lives(tmp_path):
+    first, second, alone, other, again = workers(
+        tmp_path, (SITTING, 0), (SITTING, 1), (NEXT, None), (NEXT, 0), (AGAIN, 2)
+    )
+    first.take_lock()
+    second.take_lock()
+    for stranger in (alone, other, again):
+        assert refused(stranger) == SITTING
+    leave(first)
+    for stranger in (alone, other, again):
+        assert refused(stranger) == SITTING
+    leave(second)
+    alone.take_lock()
+    assert refused(other) == NEXT
+    leave(alone)
+    other.take_lock()
+    leave(other, again)
+
+
+def test_a_run_of_one_shares_its_lock_with_nobody(tmp_path):
+    alone, worker = workers(tmp_path, (SITTING, None), (SITTING, 1))
+    alone.take_lock()
+    assert refused(worker) == SITTING
+    leave(alone)
+    worker.take_lock()
+    leave(worker)
+
+
+def test_a_workers_place_is_free_when_the_agent_before_it_is_gone(tmp_path):
+    lost, new, colleague = workers(tmp_path, (SITTING, 1), (SITTING, 1), (SITTING, 0))
+    lost.take_lock()
+    colleague.take_lock()
+    assert refused(new) == SITTING
+    assert (False, None) == (new.hold(), new.held)
+    leave(lost)
+    assert new.hold()
+    new.take_lock()
+    leave(new, colleague)
+
+
+def test_who_waits_for_the_lock_takes_no_workers_place(tmp_path):
+    lost, waits, new = workers(tmp_path, (SITTING, 0), (NEXT, 0), (SITTING, 0))
+    colleague = agent.State(str(tmp_path), "/srv/acme", SITTING, 1)
+    lost.take_lock()
+    colleague.take_lock()
+    leave(lost)
+    refused(waits)
+    new.take_lock()
+    leave(new, colleague, waits)
+
+
+def test_a_worker_leaves_the_commands_of_the_others_to_them(tmp_path):
+    mine, colleague, later = workers(tmp_path, (SITTING, 0), (SITTING, 1), (AGAIN, 0))
+    here = {"run": "r1", "label": "acme", "pid": os.getpid(), "born": agent.birth(os.getpid())}
+    agent.write_json(mine.record_path("r1", 1_000_001), dict(colleague.mark(), **here))
+    mine.take_lock()
+    assert [] == mine.records()
+    assert refused(colleague)["label"] == "acme"
+    leave(mine, colleague)
+    assert refused(later)["label"] == "acme"  # whoever comes later knows no colleagues
+    leave(later)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([(SITTING, 0), (SITTING, 1), (AGAIN, 0), (NEXT, 0), (NEXT, None)]),
+                          st.booleans()), max_size=12))  # fmt: skip
+def test_whoever_comes_and_goes_the_lock_is_one_runs(tmp_path_factory, moves):
+    folder = tmp_path_factory.mktemp("state")
+    held = []
+    for (holder, worker), comes in moves:
+        there = next((state for state in held if (state.claim, state.worker) == (holder, worker)), None)
+        if there and not comes:
+            held.remove(there)
+            leave(there)
+        elif comes:
+            (state,) = workers(folder, (holder, worker))
+            others = [each for each in held if each.claim != holder or None in (worker, each.worker)]
+            with contextlib.suppress(agent.Refused):
+                state.take_lock()
+                held.append(state)
+            assert (state in held) == (not others and there is None)
+            if state not in held:
+                leave(state)
+    leave(*held)
 
 
 def test_another_projects_lock_is_no_hindrance(tmp_path):
     states = [agent.State(str(tmp_path), path) for path in ("/srv/a", "/srv/b")]
     for state in states:
-        state.take_lock({})
+        state.take_lock()
     for state in states:
         os.close(state.lock)
 
@@ -282,7 +393,7 @@ def test_the_lock_is_no_link(tmp_path):
     state = agent.State(str(tmp_path), "/srv/acme")
     Path(state.path(".lock")).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
-        state.take_lock({})
+        state.take_lock()
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -361,6 +472,6 @@ def test_whatever_stands_in_a_record_the_lock_is_taken_or_refused(tmp_path_facto
     path.write_text(text)
 
     with contextlib.suppress(agent.Refused):
-        state.take_lock({})
+        state.take_lock()
         assert [str(path)] == [record["path"] for record in state.records()]
     os.close(state.held)

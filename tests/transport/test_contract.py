@@ -331,7 +331,7 @@ def test_the_same_run_takes_up_what_it_left_at_work_and_then_gets_the_lock(envir
         eventually(lambda: replies)
         with contextlib.closing(fleet.Fleet(environment, places.HOLD, resumes=True, timing=places.FAST)) as again:
             again.open()
-            left, taken = again.left, []
+            (left,), taken = again.left, []
             patterns = (re.compile("^mark", re.MULTILINE),)
             taking = threading.Thread(
                 target=lambda: taken.append(again.take_up(left, patterns, lambda *_: None, timeout=60.0))
@@ -340,7 +340,7 @@ def test_the_same_run_takes_up_what_it_left_at_work_and_then_gets_the_lock(envir
             (tmp_path / "go").touch()
             taking.join(60)
             assert run(again, "show", "next").tail == '["next"]\n'
-            assert again.left is None
+            assert again.left == []
     (reply,) = taken
     numbers = [int(line.split()[1]) for line in reply.marks if line.split()[1].isdigit()]
     assert (left["label"], reply.exit, reply.over) == ("acme", None if agent_too else 0, True)
