@@ -14,3 +14,10 @@ def agent_above(pid: int) -> int:
     while b"opskit-agent" not in Path(f"/proc/{pid}/cmdline").read_bytes():
         pid = parent(pid)
     return pid
+
+
+def sshd_above(pid: int) -> int:
+    """The sshd that serves the session which a process belongs to."""
+    while not Path(f"/proc/{pid}/stat").read_text().partition("(")[2].startswith("sshd"):
+        pid = parent(pid)
+    return pid

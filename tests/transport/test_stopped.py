@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import places
+import processes
 import pytest
 from test_contract import at_work, eventually, lost_and_found
 
@@ -37,12 +39,7 @@ def hosts(environment):
 def session(folder: Path) -> int:
     """The sshd that serves the agent whose command is at work."""
     (record,) = (folder / "state").glob("*.json")
-    process = int(record.read_text().partition('"pid": ')[2].partition(",")[0])
-    while True:
-        name, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
-        if name.partition("(")[2].startswith("sshd"):
-            return process
-        process = int(rest.split()[1])
+    return processes.sshd_above(json.loads(record.read_text())["pid"])
 
 
 @contextlib.contextmanager
