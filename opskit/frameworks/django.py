@@ -19,6 +19,9 @@ RETRYABLE = re.compile(
 )
 """What may be gone the next time: somebody else's lock, a deadlock, a host that had no room."""
 
+INTERRUPTED = "interrupted"
+"""How the error begins of a tenant whose command the operator ended."""
+
 _RAISED = re.compile(r"^(?:[A-Za-z_][\w]*\.)*([A-Za-z_]\w*)(?:: (.*))?$")
 _LONGEST = 500  # characters of a reason: it is one line of a table
 
@@ -90,7 +93,7 @@ def judge_end(tenant: model.Tenant, reply: model.Reply) -> model.Outcome | None:
     if reply.exit is None:
         return outcome(tenant, reply, model.Status.UNKNOWN, reply.error or "nobody knows how it ended")
     if reply.timed_out or (reply.asked and reply.exit != 0):
-        why = "timed out" if reply.timed_out else "interrupted"
+        why = "timed out" if reply.timed_out else INTERRUPTED
         ended = f"{why} after {show(reply.seconds)}: its processes were ended"
         return outcome(tenant, reply, model.Status.FAILED, ended)
     if reply.error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import collections
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from opskit import durations, errors, journal, model
+from opskit.frameworks import django
 from opskit.reporters import failures, telling
-from opskit.reporters.text import named, painted, plural, printable, shortened, typed
+from opskit.reporters.text import named, painted, plural, printable, shortened, some, typed
 from opskit.rollout import run as runs
 from opskit.rollout import step
 
@@ -26,9 +28,14 @@ _GAP = 2  # blanks between columns; tabulate keeps as many behind a header
 _LAST = (model.Status.SKIPPED, model.Status.FAILED, model.Status.UNKNOWN)  # what matters most stands last
 
 
-def as_json(run: runs.Run, run_id: str, environment: str) -> str:
+Since = Mapping[str, tuple[str, str]]
+"""{tenant_id: (a later run, what became of it there)} of those that a run left open, and who are home since."""
+
+
+def as_json(run: runs.Run, run_id: str, environment: str, since: Since = MappingProxyType({})) -> str:
     """The run for machines; its shape is in docs/tasks.md."""
     outcomes = run.settled()
+    later = {name: {"run_id": where, "status": status} for name, (where, status) in since.items()}
     return json.dumps(
         {
             "run_id": run_id,
@@ -36,6 +43,7 @@ def as_json(run: runs.Run, run_id: str, environment: str) -> str:
             "counts": run.counts(),
             "failures": [_group_as_data(group) for group in failures.grouped(outcomes)],
             "outcomes": [as_data(outcome) for outcome in outcomes],
+            **({"since": later} if later else {}),
         }
     )
 
@@ -61,11 +69,29 @@ def as_data(outcome: model.Outcome) -> dict[str, Any]:
     }
 
 
-def as_table(run: runs.Run, folder: Path, environment: str, width: int | None = None, *, colours: bool = False) -> str:
+def as_table(
+    run: runs.Run,
+    folder: Path,
+    environment: str,
+    width: int | None = None,
+    *,
+    colours: bool = False,
+    since: Since = MappingProxyType({}),
+) -> str:
     """The run for people. `width` is the terminal's, None where long lines may stay whole."""
     outcomes = run.settled()
-    parts = [table(outcomes, width, colours=colours), *_head(run, outcomes), f"log: {_near(folder / 'run.log')}"]
-    return "\n".join(part for part in (*parts, *_next(run, outcomes, folder, environment)) if part)
+    left = tuple(outcome for outcome in outcomes if outcome.tenant not in since)
+    parts = [table(outcomes, width, colours=colours), *_head(run, outcomes), *_since(since)]
+    parts += [f"log: {_near(folder / 'run.log')}", *_next(run, left, folder, environment)]
+    return "\n".join(part for part in parts if part)
+
+
+def _since(since: Since) -> list[str]:
+    """Who is home by now, those together that a run brought there."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, where in since.items():
+        alike.setdefault(where, []).append(name)
+    return [f"since then: {some(names)} {status} in run {run_id}." for (run_id, status), names in alike.items()]
 
 
 def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
@@ -186,21 +212,27 @@ def _next(run: runs.Run, outcomes: tuple[model.Outcome, ...], folder: Path, envi
         return [f"next: fix the cause, then `invoke migrate-all --env={environment} --shared`."]  # no tenant has a plan
     again = f"`invoke migrate-all --env={environment} --resume`"
     if by_status[model.Status.UNKNOWN]:
-        waits = f"`invoke migrate-all --env={environment} --resume --lock-wait=1h`"  # its command may hold the lock yet
-        return [f"next: {waits} asks the host and the databases first, and starts nothing that may still be at work."]
-    failed = by_status[model.Status.FAILED]
-    if failed:
-        name = failed[0].tenant
-        one = f"`invoke migrate-tenant --env={environment} --tenant-id={typed(name)}`, or "
-        one = one if len(name) <= _LONGEST else ""
-        return [
-            _output_of(failed[0], folder),
-            f"next: fix the cause, then {one}{again} for all that are left.",
-        ]
+        return [f"next: {again} asks the host and the databases first, and starts nothing that may still be at work."]
+    if by_status[model.Status.FAILED]:
+        return _after_failures(by_status[model.Status.FAILED], again, folder, environment)
     if by_status[model.Status.SKIPPED]:
         return [f"next: {again} goes on with those that are left."]
     status = " --status" if _can_be_asked(outcomes) else ""
     return [f"next: `invoke show-tenants --env={environment}{status}`"]
+
+
+def _after_failures(failed: list[model.Outcome], again: str, folder: Path, environment: str) -> list[str]:
+    """The first failure with a cause to fix; whom the operator ended has none."""
+    caused = [each for each in failed if not each.error.startswith(django.INTERRUPTED)]
+    if not caused:
+        whom = (
+            f"`{named(failed[0].tenant)}`" if len(failed) == 1 else plural(len(failed), "tenant") + " that were ended"
+        )
+        return [f"next: {again} goes on with those that are left, {whom} included."]
+    name = caused[0].tenant
+    one = f"`invoke migrate-tenant --env={environment} --tenant-id={typed(name)}`, or "
+    one = one if len(name) <= _LONGEST else ""
+    return [_output_of(caused[0], folder), f"next: fix the cause, then {one}{again} for all that are left."]
 
 
 def _next_back(undone: str, outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:

@@ -187,7 +187,7 @@ class Rollout:
             return
         self.asked.fleet.end()  # where that was asked for, and not said yet
         run, name = self.record.folder.name, self.asked.environment.name
-        again = f"`invoke migrate-all --env={name} --resume={run} --lock-wait=1h`"
+        again = f"`invoke migrate-all --env={name} --resume={run}`"
         if self.options.undo:
             again = f"`invoke undo --run={self.options.undo.run_id} --yes`"
         for tenant in self.record.run.at_work:
@@ -455,12 +455,14 @@ class Rollout:
             self.interrupted.patient = False
 
     def _ask_gate(self, command: str, tenant: model.Tenant) -> model.GateAnswered:
+        self.interrupted.idle = False
         environment = self.asked.environment
         about = {"OPSKIT_RUN": self.record.journal.run_id, "OPSKIT_ENV": environment.name}
         return gate.ask(command, tenant, about, environment.root)
 
     def _look(self, tenants: tuple[model.Tenant, ...]) -> list[model.Outcome]:
         """The outcomes of a canary that stand, now that its databases were asked; none where they can't be."""
+        self.interrupted.idle = False
         survey = self.asked.survey()
         if survey is None:
             return []
@@ -471,6 +473,7 @@ class Rollout:
         return found
 
     def _tell(self, event: model.Event) -> None:
+        self.interrupted.idle = isinstance(event, model.Waiting)
         self.record.emit(event)
         self.around.heard(event)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
+_FINISHING = "interrupted: finishing what is at work, then stopping. once more ends it."
+_IDLE = "interrupted: nothing is at work, and nothing more starts."
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -23,6 +25,7 @@ class Interrupts:
         self.asked = False
         self.ending = False  # what is at work is to be ended
         self.at_work = False
+        self.idle = False  # it is waited, and nothing is at work, a hook neither
         self.patient = False
         self.over = False  # there is only writing down left: nothing more may interrupt that
         self.began = False  # a command may have been started
@@ -40,7 +43,7 @@ class Interrupts:
             return
         if self.patient and not self.asked:
             self.asked = True
-            self._say("interrupted: finishing what is at work, then stopping. once more ends it.")
+            self._say(_IDLE if self.idle and not self.at_work else _FINISHING)
         elif self.at_work and not self.ending:
             self.ending = True
             self._say("interrupted again: ending what is at work. once more leaves it to itself.")

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import invoke
@@ -157,15 +158,21 @@ def _write(stream: IO[str], message: str) -> None:
             raise errors.OpskitError(f"the result can't be written to stdout: {reason}") from error
 
 
-def show_summary(run: Any, folder: Path, environment_name: str, *, as_json: bool) -> None:
-    """Say how a run ended, in the form that was asked for and as wide as the terminal is."""
+def show_summary(
+    run: Any, folder: Path, environment_name: str, *, as_json: bool, since: Any = MappingProxyType({})
+) -> None:
+    """Say how a run ended, in the form that was asked for and as wide as the terminal is.
+
+    `since` is what later runs made of those that it left open, where somebody looked.
+    """
     from opskit.reporters import summary, text  # noqa: PLC0415 - start-up time
 
     if as_json:
-        answer_data(summary.as_json(run, folder.name, environment_name))
+        answer_data(summary.as_json(run, folder.name, environment_name, since))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    answer(summary.as_table(run, folder, environment_name, width, colours=text.colourful(sys.stdout)))
+    colours = text.colourful(sys.stdout)
+    answer(summary.as_table(run, folder, environment_name, width, colours=colours, since=since))
 
 
 def as_called(message: str) -> str:

@@ -56,7 +56,9 @@ def test_the_second_signal_ends_the_command_and_says_what_became_of_it(desk):
         running.says(ENDING)
         result = running.end()
 
+    shown = desk.run("show-run").out.splitlines()[-1]
     assert (result.code, desk.migrated) == (130, [])
+    assert shown == "next: `invoke migrate-all --env=prod --resume` goes on with those that are left, `acme` included."
     assert statuses(result) == {"acme": "failed", "globex": "skipped", "initech": "skipped"}
     (acme,) = [each for each in json.loads(result.out)["outcomes"] if each["tenant_id"] == "acme"]
     assert acme["error"].startswith("interrupted after ")
@@ -92,7 +94,7 @@ def test_the_third_signal_leaves_the_command_and_says_where_it_is_and_how_to_pic
         child = json.loads(record.read_text())["pid"]
         meanwhile = desk.run("migrate-all")
 
-    again = f"`invoke migrate-all --env=prod --resume={desk.runs[0].name} --lock-wait=1h`"
+    again = f"`invoke migrate-all --env=prod --resume={desk.runs[0].name}`"
     assert result.code == 130
     assert statuses(result) == {"globex": "skipped", "initech": "skipped", "acme": "unknown"}
     said = f"left `acme` on local (process {child}): it is being ended, and how is written down there. "
@@ -175,11 +177,36 @@ def test_during_the_stagger_the_next_tenant_is_not_started(desk):
     with desk.running("migrate-all", "--stagger=10m", "--format=json") as running:
         running.says(" before globex")
         running.press_ctrl_c()
+        running.says("interrupted: nothing is at work, and nothing more starts.")
         result = running.end()
 
     assert result.code == 130
     assert statuses(result) == {"acme": "migrated", "globex": "skipped", "initech": "skipped"}
     assert desk.asked == ["acme"]
+
+
+def test_ctrl_c_in_a_pause_says_that_nothing_is_at_work(desk):
+    with desk.held("migrate-all", "--format=json") as running:
+        desk.run("pause")
+        desk.let_go()
+        running.says("waiting before globex")
+        running.press_ctrl_c()
+        running.says("interrupted: nothing is at work, and nothing more starts.")
+        result = running.end()
+
+    assert (result.code, desk.asked) == (130, ["acme"])
+
+
+def test_ctrl_c_while_the_gate_is_asked_lets_it_answer_and_does_not_say_that_nothing_is_at_work(desk):
+    gate = 'while [ "$OPSKIT_TENANT" = globex ] && touch asked && [ ! -e answer ]; do sleep 0.05; done'
+    with desk.running("migrate-all", "--stagger=1s", f"--gate={gate}") as running:
+        operator.until((desk.folder / "asked").exists, "a question to the gate", running)
+        running.press_ctrl_c()
+        running.says(ASKED)
+        (desk.folder / "answer").touch()
+        result = running.end()
+
+    assert (result.code, desk.asked) == (130, ["acme"])
 
 
 def test_before_the_first_tenant_one_signal_is_enough(desk):

@@ -163,3 +163,18 @@ def test_migrate_tenant_runs_one_tenant_again_with_the_same_journal(desk):
     assert (result.code, desk.asked, len(desk.runs)) == (0, ["globex"], 1)
     assert [each["event"] for each in desk.journal()][-1] == "RunFinished"
     assert "1 tenant: 1 migrated." in result.out
+
+
+def test_who_came_home_in_a_later_run_is_named_with_it(desk):
+    desk.project(migrate=FAILS)
+    assert desk.run("migrate-all").code == 5
+    desk.project()
+    assert desk.run("migrate-tenant", "--tenant-id=globex").code == 0
+    first, second = (run.name for run in desk.runs)
+
+    shown, as_json = desk.run("show-run", f"--run={first}"), desk.run("show-run", f"--run={first}", "--format=json")
+
+    assert f"since then: globex migrated in run {second}." in shown.out.splitlines()
+    assert shown.out.splitlines()[-1] == "next: `invoke show-tenants --env=prod`"
+    assert json.loads(as_json.out)["since"] == {"globex": {"run_id": second, "status": "migrated"}}
+    assert "since then" not in desk.run("show-run", f"--run={second}").out

@@ -262,7 +262,7 @@ def test_an_unknown_outcome_comes_before_the_failures(tmp_path):
         "2 tenants: 1 failed, 1 unknown. the run stopped: nobody knows how `b` ended.",
         f"log: {tmp_path}/run.log",
         (
-            "next: `invoke migrate-all --env=prod --resume --lock-wait=1h` asks the host and the databases first, "
+            "next: `invoke migrate-all --env=prod --resume` asks the host and the databases first, "
             "and starts nothing that may still be at work."
         ),
     ]
@@ -277,6 +277,31 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
         "next: `invoke migrate-all --env=prod --resume` goes on with those that are left.",
     ]
     assert expected == after_table(run, tmp_path)
+
+
+def test_who_was_ended_by_the_operator_has_no_cause_to_fix(tmp_path):
+    ended = outcome("a", FAILED, error="interrupted after 1.0 s: its processes were ended")
+    left = outcome("b", SKIPPED, attempt=0, verified=False)
+    lines = after_table(run_of(ended, left, reason="interrupted"), tmp_path)
+    assert "next: `invoke migrate-all --env=prod --resume` goes on with those that are left, `a` included." == lines[-1]
+    lines = after_table(run_of(ended, outcome("c", FAILED, error="x"), reason="interrupted"), tmp_path)
+    assert lines[-1].startswith("next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id=c`")
+
+
+def test_who_is_home_since_is_told_and_is_not_what_comes_next(tmp_path):
+    run = run_of(outcome("a", UNKNOWN), outcome("b", FAILED), outcome("c", FAILED))
+    since = {"a": ("later", "migrated"), "c": ("later", "migrated"), "b": ("last", "current")}
+    lines = summary.as_table(run, tmp_path, "prod", since=since).splitlines()
+    assert lines[-4:-2] == ["since then: a, c migrated in run later.", "since then: b current in run last."]
+    assert lines[-1] == "next: `invoke show-tenants --env=prod --status`"
+    del since["b"]
+    lines = summary.as_table(run, tmp_path, "prod", since=since).splitlines()
+    assert lines[-1].startswith("next: fix the cause, then `invoke migrate-tenant --env=prod --tenant-id=b`")
+    assert json.loads(summary.as_json(run, "r", "prod", since))["since"]["a"] == {
+        "run_id": "later",
+        "status": "migrated",
+    }
+    assert "since" not in json.loads(summary.as_json(run, "r", "prod"))
 
 
 def test_a_failed_shared_database_is_not_migrated_as_a_tenant(tmp_path):
