@@ -23,23 +23,16 @@ class Case:
     name: str
     script: str
     full: str = ""  # its arguments
-    quick: str = ""  # more of them, for `--quick`
+    quick: str | None = ""  # more of them, for `--quick`; None leaves it out there
 
 
+_SOME = "--ways=warm,shell,own1,own2"
 CASES = (
-    Case("one-small", "race", "one omnitenant --tenants=50", "--looped=15"),
-    Case(
-        "one-small-django-tenants", "race", "one django-tenants --tenants=50", "--looped=15 --ways=warm,shell,own1,own2"
-    ),
-    Case(
-        "one-big", "race", "one big-django-tenants --tenants=50 --looped=20", "--looped=8 --ways=warm,shell,own1,own2"
-    ),
-    Case(
-        "one-big-tenants-app",
-        "race",
-        "one big-opskit --tenants=50 --looped=20",
-        "--looped=8 --ways=warm,shell,own1,own2",
-    ),
+    Case("one-small", "race", "one omnitenant --tenants=50", "--looped=15 --ways=warm,shell,ansible,fabric,own1,floor"),
+    Case("one-small-500", "race", "one omnitenant --tenants=500 --looped=50 --ways=warm,shell,own1", None),
+    Case("one-small-django-tenants", "race", f"one django-tenants --tenants=50 {_SOME}", "--looped=15"),
+    Case("one-big", "race", f"one big-django-tenants --tenants=50 --looped=20 {_SOME}", "--tenants=20 --looped=5"),
+    Case("one-big-tenants-app", "race", f"one big-opskit --tenants=50 --looped=20 {_SOME}", "--tenants=20 --looped=5"),
     Case(
         "nothing-small",
         "race",
@@ -47,13 +40,12 @@ CASES = (
         "--looped=10",
     ),
     Case("fresh-small", "race", "fresh omnitenant --tenants=50 --ways=warm,shell,own1", "--looped=8"),
-    Case("one-small-500", "race", "one omnitenant --tenants=500 --looped=50 --ways=warm,shell,own1", "--looped=10"),
-    Case("latency", "latency", "--tenants=50", "--tenants=25"),
+    Case("latency", "latency", "--tenants=50", "--tenants=25 --times=1"),
     Case("controller", "controller"),
-    Case("memory", "memory", "--tenants=1000", "--tenants=300"),
-    Case("in-process", "in_process", "--tenants=50", "--zero=10 --fresh=2"),
+    Case("memory", "memory", "--tenants=1000", "--tenants=200"),
+    Case("in-process", "in_process", "--tenants=50", "--tenants=20 --zero=5 --fresh=2"),
     Case("startup", "startup"),
-    Case("output", "output", "", "--megabytes=50"),
+    Case("output", "output", quick=None),
     Case("end-noticed", "end_noticed"),
 )
 
@@ -63,17 +55,21 @@ def main() -> None:
     parser.add_argument(
         "cases", nargs="*", metavar="CASE", help=f"{', '.join(case.name for case in CASES)}. default: all"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer tenants in loops, 300 for the memory")
+    parser.add_argument("--quick", action="store_true", help="fewer tenants, and not the longest")
     parser.add_argument("--resume", action="store_true", help="leave out those that have a result")
     given = parser.parse_args()
     unknown = set(given.cases) - {case.name for case in CASES}
     if unknown:
         parser.error(f"there is no case {', '.join(sorted(unknown))}")
-    chosen = [case for case in CASES if not given.cases or case.name in given.cases]
+    chosen = [case for case in CASES if _wanted(case, given)]
     failed = [case.name for case in _due(chosen, resume=given.resume) if not _run(case, quick=given.quick)]
     page.write(RESULTS)
     if failed:
         measuring.missing(f"not measured, and why stands above: {', '.join(failed)}.")
+
+
+def _wanted(case: Case, given: argparse.Namespace) -> bool:
+    return case.name in given.cases if given.cases else case.quick is not None or not given.quick
 
 
 def _due(chosen: list[Case], *, resume: bool) -> list[Case]:
@@ -84,7 +80,7 @@ def _due(chosen: list[Case], *, resume: bool) -> list[Case]:
 
 
 def _run(case: Case, *, quick: bool) -> bool:
-    words = [*case.full.split(), *(case.quick.split() if quick else ())]
+    words = [*case.full.split(), *((case.quick or "").split() if quick else ())]
     measuring.progress(f"{case.name}: benchmarks/{case.script}.py {' '.join(words)}")
     began = time.monotonic()
     argv = [sys.executable, str(measuring.HERE / f"{case.script}.py"), *words, "--json", str(_result(case))]

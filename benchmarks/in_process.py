@@ -43,12 +43,12 @@ class Field:
 
     def schemas(self, prefix: str, count: int) -> list[str]:
         names = _names(prefix, count)
-        self._project.make_schemas(names)
+        projects.make_schemas(self._project, names)
         return names
 
     def clones(self, schema: str, prefix: str, count: int) -> list[str]:
         names = _names(prefix, count)
-        self._project.clone(schema, names)
+        projects.clone(self._project, schema, names)
         return names
 
     def run(self, way: str, schemas: list[str]) -> float:

@@ -78,7 +78,7 @@ def main() -> None:
         project = projects.new_big(postgres, Path(folder), "opskit", big=False)
         project.migrate_shared()
         ids = [f"m{number:04}" for number in range(given.tenants)]
-        project.make_schemas(ids)
+        projects.make_schemas(project, ids)
         project.register(ids)
         env = {**project.env, "LAST": str(given.tenants)}
         found = measuring.in_a_process(__file__, folder=str(project.folder), env=env, trace=given.trace)

@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("project", choices=projects.KINDS)
     parser.add_argument("--tenants", type=int, default=50)
     parser.add_argument("--looped", type=int, help="of them, in the shell loop, whose time is multiplied")
-    parser.add_argument("--times", type=int, default=1, help="runs of all others, of which the median counts")
+    parser.add_argument("--times", type=int, default=1, help="runs of opskit, of which the median counts")
     parser.add_argument("--ways", help="which: warm,cold,shell,ansible,fabric,own1,own2,floor")
     given = parser.parse_args()
     there = ways(given.case, given.project)
@@ -129,7 +129,7 @@ def main() -> None:
         measuring.progress(f"{about}: making {given.tenants} tenants")
         course = Course(given, postgres, sshd, Path(folder))
         looped = given.looped or given.tenants
-        laps = [course.lap(there[each], looped, 1 if there[each].loops else given.times) for each in chosen]
+        laps = [course.lap(there[each], looped, given.times if each == "warm" else 1) for each in chosen]
     least = LEAST.get((given.case, given.project), {})
     race = Race(about, given.tenants, tuple(replace(lap, least=least.get(lap.contender)) for lap in laps))
     measuring.report(given, race)

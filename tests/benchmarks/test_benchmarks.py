@@ -32,7 +32,7 @@ RACE = measuring.Race(
 
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
 def test_every_case_has_a_script_that_knows_its_arguments(case):
-    words = [*case.full.split(), *case.quick.split(), "--json", "nowhere", "--help"]
+    words = [*case.full.split(), *(case.quick or "").split(), "--json", "nowhere", "--help"]
     done = subprocess.run(
         [sys.executable, BENCHMARKS / f"{case.script}.py", *words], check=True, capture_output=True, text=True
     )
