@@ -43,9 +43,7 @@ class Place:
         project = projects.copied(self._project)
         folder = Path(tempfile.mkdtemp(dir=self._folder)) / "operator"
         them = contenders.Contenders(project, sshd, folder, KIND.framework, KIND.one)
-        seconds = measuring.timed(lambda: run(them))
-        projects.dropped(project)
-        return seconds
+        return measuring.timed(lambda: run(them))
 
     def away(self, line: distant.Line) -> Any:
         """The sshd as it is reached over a line."""

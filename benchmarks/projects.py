@@ -281,8 +281,3 @@ def copied(project: Any) -> Any:
     name = f"copy_{secrets.token_hex(6)}"
     project.postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE "{project.database}" STRATEGY FILE_COPY')
     return dataclasses.replace(project, database=name)
-
-
-def dropped(project: Any) -> None:
-    """Remove a copy's database again."""
-    project.postgres.execute(f'DROP DATABASE "{project.database}" WITH (FORCE)')

@@ -4,9 +4,9 @@
     race.py nothing omnitenant --tenants=500      # each is up to date
     race.py fresh django-tenants --tenants=50     # each has nothing yet
 
-Whole commands, one after the other in one run, each on a copy of the same database. opskit lists, asks before and
-after, and keeps a record; the others do not. The shell loop does nothing once: with `--looped` it is measured over the
-first so many, and multiplied.
+Whole commands, one after the other in one run; where something changes, each on a copy of the same database. opskit
+lists, asks before and after, and keeps a record; the others do not. The shell loop does nothing once: with `--looped`
+it is measured over the first so many, and multiplied.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class Course:
 
     def __init__(self, given: Any, postgres: Any, sshd: Any, folder: Path) -> None:
         self._kind = projects.KINDS[given.project]
+        self._changes = given.case != "nothing"
         self._sshd = sshd
         self._folder = folder
         self._project, self._ids = self._kind.make(postgres, folder, given.tenants, fresh=given.case == "fresh")
@@ -95,14 +96,14 @@ class Course:
         return Lap(way.contender, seconds / len(ids) * len(self._ids), len(ids))
 
     def _once(self, way: Way, ids: list[str]) -> float:
-        project = projects.copied(projects.seen_by(way.framework or self._kind.framework, self._project))
+        project = projects.seen_by(way.framework or self._kind.framework, self._project)
+        project = projects.copied(project) if self._changes else project
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         them = contenders.Contenders(project, self._sshd, folder / "operator", self._kind.framework, self._kind.one)
         seconds = measuring.timed(lambda: way.run(them, ids))
         behind = [tenant for tenant in ids if not self._is_home(project.history(tenant))]
         if behind:
             measuring.missing(f"{way.contender} left {len(behind)} tenants behind, {behind[0]} the first.")
-        projects.dropped(project)
         return seconds
 
     def _is_home(self, history: list[str]) -> bool:
