@@ -82,7 +82,7 @@ class ScriptedFleet:
         self.ended = 0  # how often it was asked to end the command at work
         self.settings: dict[str, str] = {}  # of PostgreSQL
         self.usual: dict[str, dict[str, str]] = {}
-        self.left: Mapping[str, Any] | None = None  # nothing is ever left at work here, and nobody else has the lock
+        self.left: tuple[Mapping[str, Any], ...] = ()  # nothing is ever left at work here, and nobody else has the lock
         self.heard = ""
         self.host = ""
         self.ready = agent.Ready("", "", "", ())
