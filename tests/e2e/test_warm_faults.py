@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,10 @@ OPSKIT_TENANTS = {{"SHARED_APPS": ["faulty"]}}
 WITNESS = {witness!r}
 """
 APPS = """
+import os
+import sys
 import threading
+import time
 
 import psycopg
 from django.apps import AppConfig
@@ -52,12 +56,29 @@ class Faulty(AppConfig):
     name = "faulty"
 
     def ready(self):
+        from django.core import checks
         from django.db import connections
+        checks.register(hang)
         connections["reports"].cursor().execute("SELECT 1")
         params = connections["reports"].get_connection_params()
         KEPT.append(psycopg.connect(**{**params, "application_name": "kept", "cursor_factory": None}))
         KEPT[0].execute("SELECT 1")
         threading.Thread(target=threading.Event().wait, daemon=True, name="exporter").start()
+
+
+
+def hang(loaded=os.getpid(), **_):
+    if os.getpid() != loaded and any(arg.startswith("--tenant-id=7") for arg in sys.argv):
+        time.sleep(600)
+    return []
+"""
+HASTY = """
+import sys
+from opskit.transport import agent
+agent.USUAL = agent.Timing(still=4.0)  # before the fleet takes it for its own
+from opskit import __main__
+sys.argv[0] = "opskit"
+__main__.main()
 """
 MIGRATION = """
 from django.db import migrations
@@ -245,10 +266,11 @@ class World:
             return 0
         return self.sql(f'SELECT count(*) FROM "public_{name}".django_migrations')[0][0]
 
-    def migrate(self, *flags: str) -> Told:
+    def migrate(self, *flags: str, program: tuple[str, ...] = ("invoke",)) -> Told:
         """Roll out to those who were made and are not home."""
         self.witness.unlink(missing_ok=True)
-        done = self.desk.run("migrate-all", "--runner=warm", "--format=json", *flags, patience=300)
+        words = (*program[1:], "migrate-all", "--runner=warm", "--format=json", *flags)
+        done = self.desk.run(*words, program=program[0], patience=300)
         assert "Traceback" not in done.err, done.err
         outcomes = {each["tenant_id"]: each for each in json.loads(done.out)["outcomes"]}
         seen = [json.loads(line) for line in self.witness.read_text().splitlines()]
@@ -377,6 +399,20 @@ def test_an_agent_that_the_kernel_kills_is_replaced_and_its_command_followed(wor
     assert [ALL] * 2 == [world.has(name) for name in told.outcomes]
     assert "41_orphans" in told.log
     assert told.seen["41_orphans"].pop("parent") != told.seen["42_quiet"]["parent"]
+
+
+def test_three_forks_that_are_silent_are_run_cold_and_so_is_everything_after_them(world):
+    """They hang before their first statement, as a fork can whose set-up left a lock held."""
+    names = ["71_quiet", "72_quiet", "73_quiet", "74_quiet"]
+    world.create(*names)
+    told = world.migrate("--tenants=7*", program=("python", "-c", HASTY))
+    assert {("migrated", "")} == {told.word(name) for name in names}
+    assert [ALL] * 4 == [world.has(name) for name in names]
+    assert names[:3] == re.findall(
+        "`(.*)`: its fork hung before it reached a database. it is run once more, cold", told.log
+    )
+    assert 1 == told.log.count("; from here on every command starts by itself")
+    assert 1 == len({seen["parent"] for seen in told.seen.values()})  # the agent
 
 
 def test_a_project_whose_import_takes_longer_than_two_heartbeats_is_waited_for_once(world):
