@@ -199,6 +199,27 @@ def test_the_stagger_is_between_two_tenants_and_not_after_the_last(project):
     assert "120.0" == said.out.splitlines()[-1]
 
 
+def test_the_stagger_is_said_and_waited_for(project):
+    said = project.manage("migratealltenants", "--stagger=1s").out
+    second, third = (said.index(f"Migrating tenant: {name}\n") for name in ("globex", "initech"))
+    pause = "Waiting 1.0 s...\n"
+    assert (2, True, True) == (said.count(pause), said[:second].endswith(pause), said[:third].endswith(pause))
+
+
+def test_a_tenant_that_somebody_else_is_migrating_is_left_alone_and_the_others_are_not(project):
+    project.add_migration("migrations.RunPython(wait)", WAIT)
+    apply(project, "initech", "acme", target=["users"])
+    with project.waiting("migratetenant", "--tenant-id=globex") as other:
+        project.add_migration("")
+        said = project.manage("migratealltenants", expect=1)
+    assert 0 == other.returncode
+    taken = (
+        rf"✗ Migrations failed for tenant 'globex': tenant `globex` is being migrated by \S+ process {other.pid} since"
+    )
+    assert re.search(taken, said.out)
+    assert ["✓ acme - successful", "✗ globex - FAILED", "✓ initech - successful"] == said.out.splitlines()[-4:-1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_finishes_the_tenant_at_work_and_starts_no_other(project, number):
     project.add_migration("migrations.RunPython(wait)", WAIT)

@@ -5,6 +5,7 @@ Both ways migrate as many databases in one process, and every table of every one
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -217,6 +218,41 @@ def test_a_tenant_with_nothing_pending_costs_one_query(project):
     assert f"[(), (), ()] {[*first, *second, *third]}" == said.splitlines()[-1]
 
 
+_RENDERED = """
+import sys
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ModelState
+from opskit.tenants import code, history, migrating, registry
+
+counted = {"graphs": 0, "models": 0}
+
+
+def counting(name, function):
+    def count(*args):
+        counted[name] += 1
+        return function(*args)
+    return count
+
+
+ModelState.render = counting("models", ModelState.render)
+MigrationLoader.build_graph = counting("graphs", MigrationLoader.build_graph)
+after = []
+with code.shared():
+    for tenant in registry.every():
+        assert migrating.migrate(tenant, history.Target(), lambda heard: None).error == ""
+        after.append(dict(counted))
+print(after)
+"""
+
+
+def test_graph_and_states_are_built_for_the_first_tenant_only(project):
+    said = project.manage("shell", "-v", "0", "-c", _RENDERED).out
+    first, *others = ast.literal_eval(said.splitlines()[-1])
+    assert [first, first] == others
+    assert first["models"] > 0
+    assert 1 == first["graphs"]
+
+
 _CHECKED = """
 import sys
 from django.core import checks
@@ -229,11 +265,13 @@ def look(**_):
 """
 
 
-def test_system_checks_run_once_for_all_tenants(project):
+def test_the_code_is_read_and_system_checks_run_once_for_all_tenants(project):
     models = project.folder / "products" / "models.py"
     models.write_text(models.read_text() + _CHECKED)
+    package = project.folder / "products" / "migrations" / "__init__.py"
+    package.write_text("import sys\nprint('read', file=sys.stderr)\n")  # Django's loader reloads it
     said = project.manage("migratealltenants")
-    assert ("Total: 3 tenants migrated", "checked\n") == (said.out.splitlines()[-1], said.err)
+    assert ("Total: 3 tenants migrated", "checked\nread\n") == (said.out.splitlines()[-1], said.err)
 
 
 _SQUASHED = """

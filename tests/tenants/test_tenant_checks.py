@@ -61,9 +61,10 @@ def test_a_command_that_an_app_listed_earlier_takes_is_an_error(project):
 )  # fmt: skip
 def test_a_row_that_cant_be_used_is_a_warning_and_its_tenant_fails(project, fields, number, why):
     change(project, "acme", **fields)
-    ids, _ = found(project, "--database=default")
+    ids, said = found(project, "--database=default")
     assert {number} == set(ids)
     assert why in ids[number]
+    assert "HINT: correct its row, or delete it: `manage.py showtenants` lists them" in said
     said = project.manage("migratetenant", "--tenant-id=acme", expect=1)
     assert "acme" in said.err
 
@@ -72,9 +73,10 @@ def test_a_name_that_postgresql_would_cut_and_a_missing_one_are_warnings(project
     master = {"ENGINE": "django.db.backends.postgresql", **postgres.django(postgres.new_database("master"))}
     settings(project, f"DATABASES['default'] = {master!r}")
     project.manage("migrate", "opskit_tenants")
-    make = "from opskit.tenants.models import Tenant as T\nfor id, name in (('long', 'x' * 64), ('gone', 'gone')): T.objects.create(tenant_id=id, database=name)"
+    make = "from opskit.tenants.models import Tenant as T\nfor id, name in (('long', 'x' * 64), ('gone', 'gone')): T.objects.create(tenant_id=id, database=name)\nT.objects.create(tenant_id='lost', isolation_type='schema', schema='lost')"
     project.manage("shell", "-v", "0", "-c", make)
-    ids, _ = found(project, "--database=default")
+    ids, said = found(project, "--database=default")
     assert "can't be used: only its first 63 bytes would be kept." in ids["W003"]
-    assert "tenant `gone`: there is no database `gone`." in ids["W001"]
+    for row in ("tenant `gone`: there is no database `gone`.", "tenant `lost`: there is no schema `lost`."):
+        assert row in said
     assert {} == found(project)[0]  # without the flag no database is asked
