@@ -248,7 +248,7 @@ def write_json(path, content):
     partial = "%s.%d" % (path, os.getpid())
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w") as file:
-        json.dump(content, file)
+        file.write(json.dumps(content))  # `dump` goes without the encoder in C
     os.rename(partial, path)
 
 

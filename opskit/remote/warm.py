@@ -32,6 +32,7 @@ Standard library and Django only, Python 3.8 and newer.
 import atexit
 import contextlib
 import gc
+import itertools
 import json
 import os
 import runpy
@@ -45,6 +46,7 @@ import traceback
 import warnings
 
 NAMED = 5  # modules, of those that a child imported late
+RARELY = (100_000, 100, 100)  # the collector's thresholds while the project is imported
 
 
 # ---------------------------------------------------------------- the start: as manage.py would
@@ -100,6 +102,16 @@ def load():
     return disconnect()
 
 
+@contextlib.contextmanager
+def seldom_collected():
+    """A block in which garbage is seldom looked for: among what is imported there is little."""
+    usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
+    yield
+    if gc.get_threshold() == RARELY:  # the project has set none of its own
+        gc.set_threshold(*usual)
+
+
 def load_migrations():
     from django.db.migrations import executor, loader
 
@@ -119,6 +131,7 @@ def load_command(name):
     quietly(import_command, "migrate")
     quietly(import_urls)
     quietly(run_checks)
+    quietly(connect_once)
 
 
 def import_command(name):
@@ -137,6 +150,14 @@ def run_checks():
     from django.core import checks
 
     checks.run_checks()  # without databases: none is asked
+
+
+def connect_once():
+    """What the driver makes of its libraries at its first connection is most of what a connection costs."""
+    from django.db import connection
+
+    if connection.vendor == "postgresql":  # SQLite would make a file
+        connection.Database.connect(**{"connect_timeout": 10, **connection.get_connection_params()}).close()
 
 
 def quietly(function, *args):
@@ -199,7 +220,8 @@ class Runner:
 
     def load(self):
         try:
-            opened = load()
+            with seldom_collected():
+                opened = load()
         except BaseException as error:  # noqa: BLE001 - a project may end in any way while it is imported
             traceback.print_exc()
             self.say(type="unable", why=reason(error))
@@ -244,9 +266,7 @@ class Runner:
         if not request["source"]:
             self.equip(request["args"][0])
         disconnect()
-        if not self.children:
-            gc.collect()
-            gc.freeze()  # what is here to stay is not looked at, and so not copied, in the children
+        gc.freeze()  # what is here to stay is not looked at, and so not copied, in the children
         flush()
         waits, self.gates[request["id"]] = os.pipe()
         try:
@@ -324,7 +344,7 @@ class Child:
     def __init__(self, runner, request):
         self.runner = runner
         self.request = request
-        self.known = set(sys.modules)
+        self.last = next(reversed(sys.modules))
 
     def begin(self, waits):
         os.setsid()
@@ -355,7 +375,8 @@ class Child:
         atexit.register(self.tell_late)
 
     def tell_late(self):
-        late = [name for name in set(sys.modules) - self.known if newer(sys.modules[name], self.runner.loaded)]
+        imported = itertools.takewhile(lambda name: name != self.last, reversed(sys.modules))
+        late = [name for name in imported if newer(sys.modules[name], self.runner.loaded)]
         if late:
             self.runner.say(type="late", id=self.request["id"], modules=sorted(late)[:NAMED])
 

@@ -21,7 +21,7 @@ BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'op
 TEXTS = {"facts": ("status",), "sql": ("status",), "timeouts": ("status",), "undo": ("status",)}
 """{question: the programs whose text it gets as its last arguments}."""
 
-WARM = ("", "status")
+WARM = ("", "status", "timeouts")
 """The questions, "" for a management command, that the warm runner may fork: those that need the project."""
 
 PROMPT = "[opskit: the password for sudo] "

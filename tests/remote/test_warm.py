@@ -1,6 +1,7 @@
 """The warm runner, started as the agent starts it, on a real Django project."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -205,6 +206,26 @@ def test_code_that_a_command_imports_after_a_deploy_is_named(runner, tmp_path):
     os.utime(tmp_path / "app" / "latecomer.py", (4e9, 4e9))
     runner.send("act", "import latecomer")
     assert {"type": "late", "id": 1, "modules": ["latecomer"]} in runner.until("exited")
+
+
+def test_code_that_was_imported_before_the_fork_is_not_named(runner, tmp_path):
+    os.utime(tmp_path / "app" / "acting" / "apps.py", (4e9, 4e9))
+    runner.send("act", "import acting.apps")
+    assert [message["type"] for message in runner.until("exited")] == ["forked", "exited"]
+
+
+def test_no_database_is_touched_before_a_command_touches_it(runner, tmp_path):
+    assert runner.run("pass")[0] == 0
+    assert not (tmp_path / "app" / "db").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"), [("", gc.get_threshold()), ("import gc\ngc.set_threshold(9, 8, 7)\n", (9, 8, 7))]
+)
+def test_a_command_collects_its_garbage_as_the_project_wants_it(started, settings, expected):
+    runner = started(settings=settings)
+    runner.until("ready")
+    assert runner.run("import gc; print(gc.isenabled(), gc.get_threshold())")[1].splitlines()[0] == f"True {expected}"
 
 
 def test_a_daemon_that_a_command_leaves_behind_holds_nothing_up(runner):
