@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -81,3 +84,31 @@ def test_a_tenant_that_somebody_else_is_migrating_is_left_alone_and_told(shop):
     assert (5, 0) == (result.code, cron.returncode)
     assert ("migrated", "failed") == (found["acme"]["status"], found["globex"]["status"])
     assert "tenant `globex` is being migrated by `" in found["globex"]["error"]
+
+
+SQUASHED = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    replaces = [("products", "0001_initial"), ("products", "0002_category")]
+    dependencies = [("users", "0002_alter_user_email")]
+    operations = []
+"""
+
+
+def test_a_squashed_migration_is_recorded_where_all_that_it_replaces_is_applied(empty, small_template):
+    shutil.copytree(small_template, empty.app)
+    empty.inventory(framework="opskit")
+    (empty.app / "products" / "migrations" / "0001_squashed.py").write_text(SQUASHED)
+    said = "all that a squashed migration replaces is applied, and `migrate` records it: products.0001_squashed (2 tenants)"
+    assert said in empty.run("migrate-all", "--plan").out.splitlines()
+
+    found = outcomes(empty.run("migrate-all", "--format=json"))
+
+    assert {"current"} == {each["status"] for each in found.values()}
+    for name in found:
+        with contextlib.closing(sqlite3.connect(empty.app / "data" / f"{name}_db.sqlite3")) as database:
+            (recorded,) = database.execute("SELECT count(*) FROM django_migrations WHERE name = '0001_squashed'")
+        assert (1,) == recorded
+    assert said not in empty.run("migrate-all", "--plan").out

@@ -12,6 +12,7 @@ import pytest
 
 from opskit import journal
 from opskit.rollout import run
+from opskit.tasks import namespace
 
 WELL = """\
 Migrating tenant: acme
@@ -161,6 +162,23 @@ def test_a_program_reads_the_journals_events(project):
     assert 5 == seen.exit_code()
     assert ("tenants", "done") == (seen.started.environment, seen.finished.reason)
     assert [journal.encode(journal.decode(line), number) for number, line in enumerate(lines, 1)] == lines
+
+
+def test_a_program_reads_each_event_as_it_happens(project):
+    project.add_migration("migrations.RunPython(wait)", WAIT)
+    line = [sys.executable, "manage.py", "migratealltenants", "--format=jsonl"]
+    command = subprocess.Popen(line, cwd=project.folder, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, text=True)
+    begun = [json.loads(command.stdout.readline())["event"] for _ in range(3)]  # while the migration waits
+    command.communicate("\n" * 3)
+    assert (["RunStarted", "PlanMade", "TenantStarted"], 0) == (begun, command.returncode)
+
+
+def test_its_flags_are_those_of_the_task_over_ssh(project):
+    both = {"tenants", "exclude", "stagger", "fail-fast", "max-failures", "plan", "all", "format"}
+    both |= {"lock-timeout", "statement-timeout", "log-file"}
+    here = set(re.findall(r"--([a-z-]+)", project.manage("migratealltenants", "--help").out))
+    there = {argument.name for argument in namespace.tasks["migrate-all"].get_arguments()}
+    assert (set(), set()) == (both - here, both - {name.replace("_", "-") for name in there})
 
 
 def test_the_log_file_has_a_line_for_each_event_and_grows(shop):
