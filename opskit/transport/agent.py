@@ -27,6 +27,7 @@ ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
 WATCH = 0.25  # seconds between two looks at what the operator wants, while a command is at work
 _FULL = "the host's disk is full where opskit keeps the output (`app.state_dir`): the command may have failed of that"
 _MOST = 2.0**53  # of any number that an agent says
+PIECE = 32 * 1024  # bytes that are sent at once: of each it is watched whether the host takes it
 GOODBYE = 2.0  # seconds for the agent to hang up, once it was told to
 NOT_STARTED = 127  # the exit code of a command that could not be started, as a shell gives it
 
@@ -90,6 +91,9 @@ class Agent:
         self._timing = timing
         self._frames: queue.Queue[tuple[bytes, bytes] | Lost] = queue.Queue(maxsize=32)
         self._sending = threading.Lock()
+        self._beats = False  # not before the agent has answered: a sudo would take them for passwords
+        self._pushing: float | None = None  # since when a piece waits for the host to take it
+        self._stalled = False
         self._closed = threading.Event()
         self._heard = time.monotonic()
         self._lost: Lost | None = None
@@ -99,6 +103,7 @@ class Agent:
         self._preamble = b""  # what came on stdout while the agent had not spoken
         self._reader = threading.Thread(target=self._read, daemon=True, name="opskit-reader")
         self._reader.start()
+        threading.Thread(target=self._beat, daemon=True, name="opskit-beat").start()
 
     # -- the start
 
@@ -112,7 +117,7 @@ class Agent:
                 self.close()
                 raise errors.RemoteError("sudo did not take the password. it was tried once")
             self._sent = True
-            self._line.send(stream.agent_source())
+            self._send(stream.agent_source())
             kind, _ = self._next(self._timing.start)
             if kind != b"M":
                 raise Lost("it spoke out of turn")
@@ -123,7 +128,7 @@ class Agent:
             answer = self._told(_message(payload))
         except (Lost, OSError) as error:
             raise self._no_start(error) from error
-        threading.Thread(target=self._beat, daemon=True, name="opskit-beat").start()
+        self._beats = True
         return self._entered(answer, opening)
 
     def lock(self, opening: Mapping[str, Any]) -> Ready:
@@ -271,15 +276,36 @@ class Agent:
 
     def _say(self, **message: Any) -> None:
         payload = json.dumps(message).encode()
+        self._send(HEADER.pack(b"J", len(payload)) + payload)
+
+    def _send(self, data: bytes) -> None:
+        """Send it all. Raises OSError, also where a piece of it is not taken for as long as nobody may be silent."""
         with self._sending:
-            self._line.send(HEADER.pack(b"J", len(payload)) + payload)
+            try:
+                for at in range(0, len(data), PIECE):
+                    self._pushing = time.monotonic()
+                    self._line.send(data[at : at + PIECE])
+            except OSError:
+                if not self._stalled:
+                    raise
+            finally:
+                self._pushing = None
+        if self._stalled:
+            raise TimeoutError(f"it took nothing for {self._timing.silence:.0f} s")
 
     def _beat(self) -> None:
+        """The thread that says that we are here, and hangs up where the host takes nothing more of what is said."""
         while not self._closed.wait(self._timing.beat):
-            try:
-                self._say(type="beat")
-            except OSError:
+            began = self._pushing
+            if began is not None and time.monotonic() - began > self._timing.silence:
+                self._stalled = True
+                self._line.close()
                 return
+            if self._beats and began is None:
+                try:
+                    self._say(type="beat")
+                except OSError:
+                    return
 
     def _hear(self, lines: Lines, errors_: Lines) -> dict[str, Any]:
         """The frames of one command, until its end."""

@@ -27,6 +27,7 @@ from opskit.transport import keys, known_hosts, ssh_config, stream
 _CHUNK = 256 * 1024
 _WINDOW = 4 * 1024 * 1024  # bytes under way: enough for 30 MB/s at 140 ms; sshd slows down where it is larger
 _PACKET = 64 * 1024
+_GOODBYE = 1.0  # seconds that the host gets to take the end of our stream
 _PROXY_GRACE = 5.0  # seconds that a ProxyCommand gets to end
 
 # A bad banner or key ends in an exception of ours; its traceback in the log helps nobody.
@@ -115,16 +116,24 @@ class SshStream:
         self._tail = stream.Tail(lambda: channel.recv_stderr(4096))
 
     def send(self, data: bytes) -> None:
-        self._channel.sendall(data)
+        try:
+            self._channel.sendall(data)
+        except (EOFError, paramiko.SSHException) as error:  # it was closed meanwhile (paramiko 5.1, packet.py)
+            raise OSError(str(error) or "the connection was closed") from error
 
     def recv(self) -> bytes:
         return self._channel.recv(_CHUNK)
 
     def close(self) -> None:
         """Hang up: the agent reads the end of its stdin, finishes what is at work, and ends by itself."""
+        goodbye = threading.Thread(target=self._shut, daemon=True, name="opskit-goodbye")
+        goodbye.start()
+        goodbye.join(_GOODBYE)  # whoever takes nothing more does not take this
+        _hang_up(self._connection)
+
+    def _shut(self) -> None:
         with contextlib.suppress(Exception):
             self._channel.shutdown_write()
-        _hang_up(self._connection)
 
     def stderr(self) -> str:
         return self._tail.text()

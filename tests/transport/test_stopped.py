@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,7 +19,7 @@ import pytest
 from test_contract import at_work, eventually, lost_and_found
 
 from opskit import errors
-from opskit.transport import agent, fleet, ssh
+from opskit.transport import agent, fleet, process, ssh
 
 DEAF = agent.Timing(beat=0.2, silence=3.0, start=30.0, again=0.2)
 
@@ -43,15 +44,15 @@ def session(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def stopped(*processes: int):
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
+def stopped(*pids: int):
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in processes:
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGCONT)
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_a_stopped_session_is_a_pause_and_the_command_is_heard_to_its_end_over_another(hosts, tmp_path):
@@ -101,3 +102,24 @@ def test_a_name_that_does_not_exist_is_left_to_the_connection_that_says_so():
         raise socket.gaierror("no such name")
 
     assert ssh.look_up("nowhere", 22, 5.0, unknown) is None
+
+
+def test_whoever_takes_nothing_more_of_what_is_sent_is_given_up_and_another_line_is_found(hosts, tmp_path):
+    (lock,) = (tmp_path / "state").glob("*.lock")
+    said = []
+    hosts.notice = said.append
+    with stopped(processes.sshd_above(json.loads(lock.read_text())["pid"])):
+        reply = places.run(hosts, "show", "x" * 64 * 1024 * 1024)  # more than all that lies between us can hold
+    assert (reply.exit, reply.over) == (None, True)
+    assert said[0] == "lost app1 while migrating `acme` (it took nothing for 3 s): trying again for 5m00s"
+    assert places.run(hosts, "show", "next").tail == '["next"]\n'
+
+
+def test_a_pipe_that_is_full_and_stays_so_is_given_up(tmp_path):
+    """An agent that speaks, and reads nothing."""
+    speaks = f"import sys, time; sys.stdout.buffer.write({agent.MAGIC!r}); sys.stdout.flush(); time.sleep(600)"
+    full = process.ProcessStream((sys.executable, "-c", speaks))
+    client = agent.Agent(full, replace(DEAF, silence=1.0))
+    with pytest.raises(errors.ConnectError, match=r"the agent did not start: it took nothing for 1 s"):
+        client.open({"pad": "x" * 64 * 1024 * 1024})
+    full._process.kill()
