@@ -14,8 +14,9 @@ This text runs on the host, by itself, with the project's folder as working dire
                   "place": ["server:port", "database", "schema"], "missing": false, "cut": false,
                   "name": "Acme", "isolation_type": "schema", "unrecorded": ["app.squash", ...]}, ...],
      "listing_error": why tenants is [], where the shared database must be migrated first,
-     "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL,
-             after waiting so many seconds for them to go; the histories are read after that,
+     "busy": which application names (those asked for, or that begin so) are connected to the master's PostgreSQL, or to
+             another one that tenants have theirs on, after waiting so many seconds for them to go; the histories are
+             read after that,
      "code": {"app.name": digest of the migration's source, "" where there is none to read},
      "replaces": {"app.squash": ["app.name", ...]},
      "django": "5.2", "python": "3.11"}
@@ -34,8 +35,10 @@ Standard library and Django only, Python 3.8 and newer.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -50,6 +53,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Set
 Migration = Tuple[str, str]  # app, name
 TABLE = "django_migrations"
 AGAIN = 0.2  # seconds between two looks at who is at work
+TRIES = 3  # tenants over whose connections it is tried to ask a server of theirs
 CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own setting wins
 
 
@@ -147,7 +151,7 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
         (framework,) = found
     master = FRAMEWORKS[framework][0]
     pending = Pending()
-    at_work = busy(master(), params)  # first: what is not at work by now commits nothing after we have read
+    at_work = busy(framework, params)  # first: what is not at work by now commits nothing after we have read
     shared = on_master(master(), pending)
     answer: Dict[str, Any] = {"v": 1, "framework": framework, "shared": shared, "tenants": []}
     answer["code"] = pending.digests()
@@ -650,31 +654,66 @@ def installed() -> List[str]:
 # ---------------------------------------------------------------- who is at work
 
 
-def busy(alias: str, params: Dict[str, Any]) -> Dict[str, List[str]]:
-    """Which of the application names, or of those that begin so, are connected: {} where it is no PostgreSQL."""
-    from django.db import connections
-
-    connection = connections[alias]
+def busy(framework: str, params: Dict[str, Any]) -> Dict[str, List[str]]:
+    """Which of the application names, or of those that begin so, are connected: {} where there is no PostgreSQL."""
     names, beginning = params.get("busy") or [], params.get("busy_of") or ""
-    if connection.vendor != "postgresql" or not (names or beginning):
+    asked = list(servers(framework)) if names or beginning else []
+    if not asked:
         return {}
     until = time.monotonic() + params.get("wait", 0.0)
-    found = at_work_now(connection, names, beginning)
+    found = at_work_now(asked, names, beginning)
     while found and time.monotonic() < until:
         time.sleep(AGAIN)
-        found = at_work_now(connection, names, beginning)
+        found = at_work_now(asked, names, beginning)
+    for connection in asked:
+        connection.close()
     return {"busy": found}
 
 
-def at_work_now(connection: Any, names: List[str], beginning: str) -> List[str]:
+def servers(framework: str) -> Iterator[Any]:
+    """A connection to each PostgreSQL that the project's commands work on: the master's, and those that tenants have.
+
+    Of tenants that can't be listed, or entered, another question tells why.
+    """
+    from django.db import connections
+
+    master = connections[FRAMEWORKS[framework][0]()]
+    if master.vendor == "postgresql":
+        yield master
+    tried = {server_of(master.settings_dict): TRIES}
+    with contextlib.suppress(Exception):
+        for _tenant, alias, settings in OWN.get(framework, no_connections)():
+            server = server_of(settings)
+            if tried.setdefault(server, 0) < TRIES:
+                connection = entered(alias, settings)
+                tried[server] += 1 if connection is None else TRIES
+                if connection is not None:
+                    yield connection
+
+
+def entered(alias: str, settings: Dict[str, Any]) -> Any:
+    """A connection of a tenant's own, None where it is to no PostgreSQL, or can't be made."""
+    with contextlib.suppress(Exception):
+        connection = own_connection(alias, settings)
+        if connection.vendor == "postgresql":
+            connection.ensure_connection()
+            return connection
+    return None
+
+
+def at_work_now(asked: List[Any], names: List[str], beginning: str) -> List[str]:
+    present = {name for connection in asked for name in names_at_work(connection)}
+    more = [name for name in sorted(present) if beginning and name.startswith(beginning)]
+    return [name for name in names if present.intersection(as_shown(name))] + more
+
+
+def names_at_work(connection: Any) -> Set[str]:
     with connection.cursor() as cursor:
         cursor.execute(  # a pooler may keep an idle connection, and its name, for a while
             "SELECT DISTINCT application_name FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'"
         )
-        present = {name for (name,) in cursor.fetchall()}
-    more = [name for name in present if beginning and name.startswith(beginning)]
-    return [name for name in names if present.intersection(as_shown(name))] + more
+        return {name for (name,) in cursor.fetchall()}
 
 
 def as_shown(name: str) -> Set[str]:
@@ -684,6 +723,46 @@ def as_shown(name: str) -> Set[str]:
         return "".join(chr(byte) if 32 <= byte < 127 else escape(byte) for byte in name.encode())[:63]
 
     return {shown("\\x{:02x}".format), shown("?".format)}
+
+
+# ---------------------------------------------------------------- tenants with connections of their own
+
+Connection = Tuple[str, str, Dict[str, Any]]  # tenant, alias, one entry of DATABASES
+
+
+def omnitenant_connections() -> Iterator[Connection]:
+    """Each database tenant's own. One that can't be told is left to the question that tells why."""
+    from django_omnitenant.backends import SchemaTenantBackend
+    from django_omnitenant.utils import get_tenant_backend
+
+    for tenant in omnitenant_rows():
+        with contextlib.suppress(Exception):
+            backend = get_tenant_backend(tenant)
+            if not isinstance(backend, SchemaTenantBackend):
+                alias, settings = omnitenant_database(tenant, backend)
+                yield tenant.tenant_id, alias, settings
+
+
+def opskit_connections() -> Iterator[Connection]:
+    databases, registry = (importlib.import_module("opskit.tenants." + name) for name in ("databases", "registry"))
+    for tenant in registry.every():
+        with contextlib.suppress(Exception):
+            yield tenant.tenant_id, "tenant:%s" % tenant.tenant_id, databases.settings_for(tenant)
+
+
+def django_connections() -> Iterator[Connection]:
+    """Plain Django's: a tenant is called as its alias."""
+    for alias, settings in database_settings().items():
+        if alias != default_master():
+            yield alias, alias, settings
+
+
+def no_connections() -> Iterator[Connection]:
+    """A schema tenant's are those of the master."""
+    return iter(())
+
+
+OWN = {"omnitenant": omnitenant_connections, "opskit": opskit_connections, "databases": django_connections}
 
 
 # ---------------------------------------------------------------- connections and what must not be told

@@ -24,8 +24,6 @@ Standard library and Django only, Python 3.8 and newer.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import os
 import sys
@@ -60,8 +58,8 @@ def look(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     for settings in status.database_settings().values():
         status.keep_secret(settings)
     differ = differences(masters(framework), params)
-    if params["tenants"] and framework in OWN and not differ:  # else the tenants can't be read, perhaps
-        differ = differences(OWN[framework](), params)
+    if params["tenants"] and framework in status.OWN and not differ:  # else the tenants can't be read, perhaps
+        differ = differences(status.OWN[framework](), params)
     return {"v": 1, "differ": differ}
 
 
@@ -79,36 +77,6 @@ def masters(framework: str) -> Iterator[Connection]:
     for alias in sorted({master, status.default_master()}, key=lambda alias: alias != master):
         if alias in status.database_settings():
             yield "", alias, status.database_settings()[alias]
-
-
-def of_omnitenant() -> Iterator[Connection]:
-    """Each database tenant's own. One that can't be told is left to the question that tells why."""
-    from django_omnitenant.backends import SchemaTenantBackend
-    from django_omnitenant.utils import get_tenant_backend
-
-    for tenant in status.omnitenant_rows():
-        with contextlib.suppress(Exception):
-            backend = get_tenant_backend(tenant)
-            if not isinstance(backend, SchemaTenantBackend):
-                alias, settings = status.omnitenant_database(tenant, backend)
-                yield tenant.tenant_id, alias, settings
-
-
-def of_opskit() -> Iterator[Connection]:
-    databases, registry = (importlib.import_module("opskit.tenants." + name) for name in ("databases", "registry"))
-    for tenant in registry.every():
-        with contextlib.suppress(Exception):
-            yield tenant.tenant_id, "tenant:%s" % tenant.tenant_id, databases.settings_for(tenant)
-
-
-def of_django() -> Iterator[Connection]:
-    """Plain Django's: a tenant is called as its alias."""
-    for alias, settings in status.database_settings().items():
-        if alias != status.default_master():
-            yield alias, alias, settings
-
-
-OWN = {"omnitenant": of_omnitenant, "opskit": of_opskit, "databases": of_django}
 
 
 # ---------------------------------------------------------------- one of them

@@ -398,7 +398,9 @@ class Rollout:
             raise project.shared_refusal(self.asked.environment, pending or (), again)
         timeouts.refuse(self.asked, None)
         self._confirm("migrate the shared database and the tenants of")
+        watchfulness.switch_on(self.asked, tenants=False)
         self._drive(plan.make_shared_plan(pending))
+        watchfulness.switch_off(self.asked)
         outcome = self.record.run.outcomes.get(model.SHARED.id)
         if outcome is None or outcome.status is not model.Status.MIGRATED:
             why = outcome.error if outcome else "interrupted"

@@ -7,19 +7,27 @@ from opskit.tasks import project
 from opskit.transport import fleet
 
 _SETTING = {"client_connection_check_interval": "10000"}  # milliseconds; PostgreSQL 14 and newer, others refuse it
-_TOLD = ("omnitenant", "opskit", "django-tenants", "django-pgschemas", "django-tenant-schemas")
-"""The frameworks whose every connection `remote/timeouts.py` can try."""
+_TOLD = ("omnitenant", "opskit", "django-tenants", "django-pgschemas", "django-tenant-schemas", "databases")
+"""The frameworks whose every connection `remote/timeouts.py` can try: a custom one's commands may make any."""
 
 
-def switch_on(asked: project.Project) -> None:
-    """Give tenants' commands that setting, where every connection takes it and nothing there says otherwise."""
+def switch_on(asked: project.Project, *, tenants: bool = True) -> None:
+    """Give commands that setting, where every connection takes it and nothing there says otherwise.
+
+    Without `tenants` the shared database's alone are tried, for its own command: see `switch_off`.
+    """
     hosts = asked.fleet
     if asked.framework.name not in _TOLD or hosts.host in hosts.usual:
         return
     hosts.usual[hosts.host] = dict(_SETTING)
     try:
-        refused = asked.timeouts(fleet.pgoptions(_SETTING), _SETTING, tenants=True, usual=True)
+        refused = asked.timeouts(fleet.pgoptions(_SETTING), _SETTING, tenants=tenants, usual=True)
     except errors.OpskitError:  # it is no more than a help: without it, it is waited longer
         refused = None
     if refused is None or refused:
         hosts.usual[hosts.host] = {}
+
+
+def switch_off(asked: project.Project) -> None:
+    """Forget what was tried: the tenants' connections are yet to be."""
+    asked.fleet.usual.clear()

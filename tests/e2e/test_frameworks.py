@@ -201,3 +201,28 @@ def test_two_aliases_of_one_database_are_refused(new, operate):
     (first, _) = [each for each in told["outcomes"] if each["status"] == "failed"]
     place = f"database `{project.database}_s01` on 127.0.0.1:{project.postgres.port}"
     assert first["error"] == f"{place} is also that of `s02` (no command was sent)"
+
+
+SEEN = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("members", "0003_member_joined")]
+    operations = [
+        migrations.RunSQL("CREATE TABLE seen AS SELECT current_setting('client_connection_check_interval') AS it")
+    ]
+"""
+
+
+def test_postgresql_looks_whether_the_client_is_still_there_in_the_shared_database_and_the_tenants(new, operate):
+    project = new("databases")
+    project.create("s01")
+    (project.folder / "members" / "migrations" / "0004_seen.py").write_text(SEEN)
+    desk = operate(project)
+
+    told = report(desk, "migrate-all", "--shared")
+
+    assert statuses(told) == {"(shared)": "migrated", "s01": "migrated"}
+    assert project.execute("SELECT it FROM seen") == [("10s",)]
+    assert project.execute("SELECT it FROM seen", database=f"{project.database}_s01") == [("10s",)]

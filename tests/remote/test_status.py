@@ -487,9 +487,28 @@ def test_busy_names_those_that_are_connected(project):
         assert answer(project, {"busy_of": "opskit/r2/"})["busy"] == []
 
 
+def test_busy_asks_the_other_servers_that_tenants_have_their_databases_on(project):
+    with servers.postgres() as other:
+        other.new_database(name="d02")
+        project.create(project.database_row("d01", **other.django("nowhere")))  # the first that it is tried with
+        project.create(project.database_row("d02", **other.django("d02")))
+        with named_connection(project, "opskit/r1/d02", server=other), named_connection(project, "opskit/r1/s01"):
+            asked = {"busy": ["opskit/r1/d01", "opskit/r1/d02", "opskit/r1/s01"]}
+            assert answer(project, asked)["busy"] == ["opskit/r1/d02", "opskit/r1/s01"]
+            assert answer(project, {"busy_of": "opskit/r1/"})["busy"] == ["opskit/r1/d02", "opskit/r1/s01"]
+        assert answer(project, asked)["busy"] == []
+
+
+def test_a_server_that_does_not_answer_keeps_nobody_from_asking_the_others(project):
+    nowhere = {"HOST": servers.LOOPBACK, "PORT": str(servers.free_port())}
+    project.create(*(project.database_row(f"d0{number}", **nowhere) for number in (1, 2)))
+    with named_connection(project, "opskit/r1/s01"):
+        assert answer(project, {"busy": ["opskit/r1/s01"]})["busy"] == ["opskit/r1/s01"]
+
+
 @contextlib.contextmanager
-def named_connection(project, name, at_work=True):
-    server = project.postgres
+def named_connection(project, name, at_work=True, server=None):
+    server = server or project.postgres
     with psycopg.connect(
         host=server.host, port=server.port, user=server.user, password=server.password, application_name=name
     ) as connection:

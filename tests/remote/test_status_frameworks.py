@@ -271,6 +271,20 @@ def test_two_aliases_of_one_database_are_in_one_place(new):
     assert found["s01"]["place"] == found["s02"]["place"]
 
 
+def test_a_default_database_that_is_no_postgresql_hides_nobody_at_work_on_those_of_the_tenants(new, tmp_path):
+    project = new("databases")
+    project.create("s01")
+    settings = project.folder / "acme" / "settings" / "databases.py"
+    settings.write_text(
+        settings.read_text()
+        + f'DATABASES["default"] = {{"ENGINE": "django.db.backends.sqlite3", "NAME": "{tmp_path}/default.sqlite3"}}\n'
+    )
+    with project.postgres.connect() as connection:
+        connection.execute("SET application_name = 'opskit/r1/s01'")
+        connection.execute("BEGIN")
+        assert answer(project, busy=["opskit/r1/s01"])["busy"] == ["opskit/r1/s01"]
+
+
 def test_a_database_that_is_not_there_is_an_error_of_its_alias(new):
     project = new("databases")
     project.create("s01")
