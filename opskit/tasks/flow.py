@@ -69,6 +69,7 @@ def _migrate(
     told: webhook.Webhook,
 ) -> int:
     with wiring.reachable(environment) as reached:
+        options = requiring.reached(reached, options)
         clock = wiring.Clock()
         again = options.resume
         run_id = again.folder.name if again else journal.new_id(Path(reached.root), reached.name, clock.now())

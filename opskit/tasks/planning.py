@@ -25,6 +25,7 @@ _FEW = 50  # rows: where there would be more, tenants that have the same to do s
 def show_plan(environment: model.Environment, options: project.Options) -> int:
     """Print what would be done. No lock, no journal, no trace."""
     with wiring.reachable(environment) as reached, contextlib.closing(fleet.Fleet(reached, notice=complain)) as hosts:
+        options = requiring.reached(reached, options)
         hosts.open()
         asked = project.Project(reached, frameworks.get(reached), hosts)
         survey = asked.survey()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Options:
     override: str = ""  # why the environments that must come first are not asked
     out: str | None = None  # the file that the plan is to be written to
     sql: bool = False  # a plan shows the SQL, too
+    required: Mapping[str, model.Environment] = field(default_factory=dict)  # that must come first, once asked for
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 from opskit import errors, frameworks, inventory, model
 from opskit.reporters.text import plural, some
 from opskit.rollout import plan, requires, resume
-from opskit.tasks import project, wiring
+from opskit.tasks import project, secrets, wiring
 from opskit.tasks.task import complain
 from opskit.transport import fleet
 
@@ -25,6 +25,21 @@ def refuse_flag(environment: model.Environment, why: str | None) -> None:
         raise errors.UsageError("--override-requires: expected a reason, found nothing. it is written down")
     if why is not None and not environment.requires:
         raise errors.UsageError(f"--override-requires: `{environment.name}` requires no other environment")
+
+
+def reached(environment: model.Environment, options: project.Options) -> project.Options:
+    """The options with the environments that must come first, and all that their hosts will ask for.
+
+    So that a question for a passphrase comes before anything happens. Where one can't be had, it is said when it is
+    needed. A key that both have is asked for once.
+    """
+    found: dict[str, model.Environment] = {}
+    for name in () if options.override or options.undo else environment.requires:
+        with contextlib.suppress(errors.OpskitError):
+            there = inventory.load(Path(environment.root), name, os.environ)
+            known = {**environment.ssh.passphrases, **there.ssh.passphrases}
+            found[name] = secrets.asked(replace(there, ssh=replace(there.ssh, passphrases=known)))
+    return replace(options, required=found)
 
 
 @dataclass(frozen=True)
@@ -61,13 +76,28 @@ class Required:
     def _asked(self, name: str) -> model.Survey:
         if name not in self.answers:
             try:
-                survey = _ask(Path(self.environment.root), name)
+                survey = self._survey(name)
             except errors.OpskitError as error:
                 raise _unasked(name, str(error)) from None
             if survey is None:
                 raise _unasked(name, "its framework can't be asked what is pending")
             self.answers[name] = survey
         return self.answers[name]
+
+    def _survey(self, name: str) -> model.Survey | None:
+        """What is pending there. Raises OpskitError."""
+        answered = name in self.options.required
+        there = self.options.required[name] if answered else inventory.load(self._root, name, os.environ)
+        there = replace(there, timeout=_PATIENCE)
+        with (
+            wiring.reachable(there, answered=answered) as reachable,
+            contextlib.closing(fleet.Fleet(reachable, notice=complain)) as hosts,
+        ):
+            return project.Project(reachable, frameworks.get(reachable), hosts).survey()
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.environment.root)
 
     def _wanted(self, survey: model.Survey, reviewed: model.Plan | None) -> requires.Wanted:
         """All that may be applied: of a tenant that is left out in the end, too."""
@@ -99,14 +129,6 @@ class Required:
 def told(why: str, environment: model.Environment) -> str:
     """What is written down where the operator goes on without asking."""
     return f"{_named(environment.requires)} must have this first, and was not asked (--override-requires): {why}"
-
-
-def _ask(root: Path, name: str) -> model.Survey | None:
-    """What is pending there. Raises OpskitError."""
-    there = inventory.load(root, name, os.environ)
-    there = replace(there, timeout=_PATIENCE)
-    with wiring.reachable(there) as reached, contextlib.closing(fleet.Fleet(reached, notice=complain)) as hosts:
-        return project.Project(reached, frameworks.get(reached), hosts).survey()
 
 
 def _unasked(name: str, why: str) -> errors.RequiredFirst:

@@ -20,7 +20,8 @@ def asked(environment: model.Environment) -> model.Environment:
 
     Raises CannotStart or Declined: a file that others can read, an answer that is wrong or does not come.
     """
-    passphrases = _passphrases(environment) if sys.stdin.isatty() else {}
+    known = environment.ssh.passphrases
+    passphrases = {**known, **(_passphrases(environment) if sys.stdin.isatty() else {})}
     password = _sudo_password(environment)
     redaction.know([*passphrases.values(), *([password] if password else [])])
     return replace(

@@ -95,3 +95,23 @@ def test_a_key_that_needs_none_asks_nothing(desk, sshd, terminal):
         result = running.end()
 
     assert (result.code, "passphrase" in result.err) == (0, False)
+
+
+def test_that_of_a_required_environment_is_asked_before_anything_happens(desk, sshd, key, terminal):
+    askable = {**operator.FRAMEWORK, "pending": ["pending"]}
+    desk.inventory(framework=askable, requires="staging")
+    desk.over_ssh(
+        {"address": sshd.host, "port": sshd.port, "user": sshd.user, "identity_file": str(key)},
+        known_hosts=sshd.known_hosts,
+        name="staging",
+        framework=askable,
+    )
+    with desk.running("migrate-all", "--env=prod", stdin=terminal.theirs) as running:
+        running.says(question(key))
+        before = [(desk.folder / "state").exists(), desk.runs]
+        terminal.answers(running, question(key), PASSPHRASE)
+        result = running.end()
+
+    assert before == [False, []]
+    assert (result.code, result.err.count("passphrase of")) == (3, 1)
+    assert "`prod` requires `staging`, which lacks what is pending here:" in result.err
