@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,12 @@ def shared_pending() -> tuple[str, ...]:
 
 
 def names(nodes: Iterable[Node]) -> tuple[str, ...]:
-    return tuple(f"{label}.{name}" for label, name in nodes)
+    return tuple(named(label, name) for label, name in nodes)
+
+
+def named(label: str, name: str | None) -> str:
+    """`app.name`, the same object each time: a thousand tenants have the same migrations."""
+    return sys.intern(f"{label}.{name}")
 
 
 def reason(error: BaseException) -> str:

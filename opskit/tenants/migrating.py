@@ -63,7 +63,7 @@ class _Work:
         if kind == "render":
             return
         ended = "" if moment == "start" else "FAKED" if fake else "OK"
-        self.step(Progress(f"{migration.app_label}.{migration.name}", kind == "unapply", ended))
+        self.step(Progress(history.named(migration.app_label, migration.name), kind == "unapply", ended))
 
     def step(self, progress: Progress) -> None:
         self.current = None if progress.ended else progress
@@ -158,7 +158,7 @@ def _left(alias: str, target: history.Target) -> tuple[str, ...]:
 
 
 def _names(plan: Iterable[Step]) -> tuple[str, ...]:
-    return tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
+    return history.names((migration.app_label, migration.name) for migration, _ in plan)
 
 
 def _failed(work: _Work, error: str) -> model.Outcome:

@@ -330,3 +330,12 @@ def test_output_never_fails_for_its_encoding_nor_for_who_stopped_reading(project
 def test_no_tenants_are_nothing_to_do(project):
     project.manage("shell", "-c", "from opskit.tenants.models import Tenant; Tenant.objects.all().delete()")
     assert "Migration Summary:\nTotal: 0 tenants migrated\n" == project.manage("migratealltenants").out
+
+
+def test_a_migration_has_one_name_however_many_tenants_it_is_pending_for(project):
+    text = """
+from opskit.tenants import rolling
+pending = rolling.prepare(rolling.Options()).plan.pending
+print(len(pending), len(set(pending.values())), len({id(name) for names in pending.values() for name in names}) - len(pending["acme"]))
+"""
+    assert "3 1 0\n" == project.manage("shell", "-v", "0", "-c", text).out
