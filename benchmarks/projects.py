@@ -4,7 +4,7 @@
     project, ids = kind.make(postgres, folder, 50, fresh=False)
     projects.copied(project)      # the same code, and a database of its own with the same tenants, for each contender
 
-All are omnitenant.Project of tests/: `folder`, `env`, `database`, `manage`, `history`, `add_migration`.
+All are omnitenant.Project of tests/: `folder`, `env`, `database`, `manage`, `add_migration`.
 """
 
 from __future__ import annotations
@@ -112,9 +112,6 @@ class Big(omnitenant.Project):  # type: ignore[misc]
         (self.folder / "ledger" / "migrations" / "0004_note.py").write_text(NOTE)
         return "ledger.0004_note"
 
-    def _home(self, tenant_id: str | None) -> tuple[str, str]:
-        return self.database, tenant_id or "public"
-
 
 def settings_module(way: str) -> str:
     return f"settings_{way.replace('-', '_')}"
@@ -191,6 +188,18 @@ def _django_tenants(postgres: Any, folder: Path, count: int, *, fresh: bool) -> 
     else:
         clone(project, *first, others)
     return project, first + others
+
+
+def histories(project: Any, names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """What each tenant's django_migrations says: `app.name`, [] where there is no such table."""
+    found = []
+    with project.postgres.connect(project.database) as connection:
+        for name in names:
+            table = f'"{name}".django_migrations'
+            (there,) = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
+            rows = connection.execute(f"SELECT app || '.' || name FROM {table}").fetchall() if there else []
+            found.append((name, [row[0] for row in rows]))
+    return found
 
 
 def make_schemas(project: Any, names: Sequence[str]) -> None:

@@ -101,7 +101,7 @@ class Course:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         them = contenders.Contenders(project, self._sshd, folder / "operator", self._kind.framework, self._kind.one)
         seconds = measuring.timed(lambda: way.run(them, ids))
-        behind = [tenant for tenant in ids if not self._is_home(project.history(tenant))]
+        behind = [tenant for tenant, history in projects.histories(project, ids) if not self._is_home(history)]
         if behind:
             measuring.missing(f"{way.contender} left {len(behind)} tenants behind, {behind[0]} the first.")
         return seconds
