@@ -29,6 +29,9 @@ BIN = Path(sys.executable).parent
 MB = 1_000_000
 
 sys.path.insert(0, str(ROOT / "tests"))
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # what is installed somewhere has its bytecode: so has all that runs here
 
 
 # ---------------------------------------------------------------- what is said
