@@ -250,13 +250,38 @@ def _session(connection: Any, environment: model.Environment) -> paramiko.Channe
     The only text that a remote shell reads: the inventory's own words, quoted, and the fixed boot program.
     """
     _send_at_once(connection.transport)
-    channel: paramiko.Channel = connection.transport.open_session(
-        window_size=_WINDOW, max_packet_size=_PACKET, timeout=environment.ssh.connect_timeout
-    )
-    channel.settimeout(environment.ssh.connect_timeout)
-    channel.exec_command(stream.remote_line(environment.app))
-    channel.settimeout(None)
+    with _hurried(connection.transport, environment.ssh.connect_timeout):
+        channel: paramiko.Channel = connection.transport.open_session(
+            window_size=_WINDOW, max_packet_size=_PACKET, timeout=environment.ssh.connect_timeout
+        )
+        channel.exec_command(stream.remote_line(environment.app))
     return channel
+
+
+@contextlib.contextmanager
+def _hurried(transport: paramiko.Transport, limit: float) -> Iterator[None]:
+    """Close the connection where what is done is not done within the limit. Raises SSHException then.
+
+    For the answer to a command Paramiko waits for ever (paramiko 5.1, channel.py).
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        transport.close()
+
+    watch = threading.Timer(limit, give_up)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    except Exception as error:
+        raise (paramiko.SSHException(_NO_CHANNEL) if late.is_set() else error) from error
+    finally:
+        watch.cancel()
+
+
+_NO_CHANNEL = "Timeout opening channel."  # Paramiko's own words for it
 
 
 def _send_at_once(transport: paramiko.Transport) -> None:
@@ -301,6 +326,7 @@ def _protocol(error: Exception, settings: model.Ssh) -> str:
     meant = {
         "No existing session": silent,  # the time was up before it had one
         "Negotiation failed.": _CLOSED,
+        _NO_CHANNEL: f"it let us in, and began no session within {settings.connect_timeout:.0f} s",
     }
     return meant.get(said, said or type(error).__name__)
 

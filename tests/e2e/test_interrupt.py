@@ -105,6 +105,23 @@ def test_the_third_signal_leaves_the_command_and_says_where_it_is_and_how_to_pic
     assert desk.runs[0].name in meanwhile.message
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_summary_and_log_are_written_however_often_it_is_pressed(desk, times):
+    with desk.held("migrate-all", stubborn=True) as running:
+        for said in (ASKED, ENDING, "")[:times]:
+            running.press_ctrl_c()
+            running.says(said)
+        if times == 1:
+            desk.let_go()
+        result = running.end()
+
+    became = {1: "1 migrated, 2 skipped", 2: "1 failed, 2 skipped", 3: "1 unknown, 2 skipped"}[times]
+    assert result.code == 130
+    assert f"3 tenants: {became}. the run stopped: interrupted." in result.out.splitlines()
+    assert desk.log().splitlines()[-1].endswith(f" INFO run ended: interrupted: {became}")
+    assert (desk.journal()[-1]["event"], desk.journal()[-1]["reason"]) == ("RunFinished", "interrupted")
+
+
 def test_the_run_after_that_hears_how_the_command_ended(desk):
     with desk.held("migrate-all", stubborn=True) as running:
         leave(desk, running)

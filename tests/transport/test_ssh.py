@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 
+import paramiko
 import places
 import pytest
+import servers
 from places import reaches
 
 from opskit import errors, model
+from opskit.transport import ssh
 
 
 def environment(folder, host: model.Host, *known: str) -> model.Environment:
     known_hosts = folder / "known_hosts"
     known_hosts.write_text("".join(known))
-    ssh = model.Ssh(known_hosts=(str(known_hosts),), connect_timeout=5.0)
-    return model.Environment("test", (host,), places.app(folder), "custom", ssh=ssh, root=str(folder))
+    how = model.Ssh(known_hosts=(str(known_hosts),), connect_timeout=5.0)
+    return model.Environment("test", (host,), places.app(folder), "custom", ssh=how, root=str(folder))
 
 
 def config(home, text: str) -> None:
@@ -165,3 +171,55 @@ while True:
             break
         os.write(1, data)
 """
+
+
+class Mute(paramiko.ServerInterface):
+    """A server that lets everybody in, and then does not answer any more."""
+
+    def __init__(self, to: str) -> None:
+        self.to = to
+        self.never = threading.Event()
+
+    def get_allowed_auths(self, _username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, _kind: str, _chanid: int) -> int:
+        self.never.wait(60 if self.to == "a channel" else 0)
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, _channel: paramiko.Channel, _command: bytes) -> bool:
+        return not self.never.wait(60)
+
+
+@contextlib.contextmanager
+def serving(mute: Mute, key: paramiko.PKey):
+    """Its port, while it serves one connection."""
+    made = []
+
+    def serve() -> None:
+        made.append(paramiko.Transport(listener.accept()[0]))
+        made[0].add_server_key(key)
+        made[0].start_server(server=mute)
+
+    with socket.create_server((servers.LOOPBACK, 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        mute.never.set()
+        thread.join(60)
+        made[0].close()
+
+
+@pytest.mark.parametrize("to", ["a channel", "a command"])
+def test_a_server_that_lets_us_in_and_begins_no_session_is_given_up(home, sshd, to):
+    key = paramiko.ECDSAKey.generate()
+    with serving(Mute(to), key) as port:
+        (home / "known_hosts").write_text(f"[{servers.LOOPBACK}]:{port} {key.get_name()} {key.get_base64()}\n")
+        host = model.Host("mute", servers.LOOPBACK, user="x", port=port, identity_file=str(sshd.identity_file))
+        known = model.Ssh(known_hosts=(str(home / "known_hosts"),), connect_timeout=1.0)
+        made = model.Environment("test", (host,), places.app(home), "custom", ssh=known, root=str(home))
+        with pytest.raises(errors.ConnectError, match="it let us in, and began no session within 1 s"):
+            ssh.connect(made, host)

@@ -18,7 +18,7 @@ import processes
 import pytest
 from test_contract import at_work, eventually, lost_and_found
 
-from opskit import errors
+from opskit import errors, model
 from opskit.transport import agent, fleet, process, ssh
 
 DEAF = agent.Timing(beat=0.2, silence=3.0, start=30.0, again=0.2)
@@ -123,3 +123,12 @@ def test_a_pipe_that_is_full_and_stays_so_is_given_up(tmp_path):
     with pytest.raises(errors.ConnectError, match=r"the agent did not start: it took nothing for 1 s"):
         client.open({"pad": "x" * 64 * 1024 * 1024})
     full._process.kill()
+
+
+def test_between_tries_to_reach_a_lost_host_there_is_twice_as_long_each_time_half_a_minute_at_most_never_the_same():
+    made = model.Environment("test", (), model.App("/srv/acme"), "custom")
+    asks = [fleet.Fleet(made, places.HOLD, timing=replace(DEAF, again=1.0))._pauses() for _ in range(2)]
+    pauses = [[next(ask) for _ in range(20)] for ask in asks]
+    for at, most in enumerate([1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 15]):
+        assert all(most / 2 <= each[at] <= most for each in pauses)
+    assert pauses[0] != pauses[1]
