@@ -6,7 +6,7 @@ import re
 
 from opskit import model, redaction
 from opskit.durations import show
-from opskit.frameworks import fingerprint
+from opskit.frameworks import events, fingerprint
 
 APPLYING = "  Applying "
 MARKS = (re.compile(rf"{APPLYING}\S"),)
@@ -43,7 +43,7 @@ def exception(tail: str) -> str:
 def reason(tail: str) -> str:
     """Why a command failed, in one line: its last exception's sentence, else the last thing it said."""
     last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
-    return exception(tail) or one_line(last)
+    return exception(tail) or one_line(events.told(last))
 
 
 def one_line(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import Any
 
 from opskit import model
-from opskit.frameworks import django, listing, survey
+from opskit.frameworks import django, events, listing, survey
 from opskit.frameworks.framework import Framework, Target
 
 _EVENT = r'\{"v": ?\d+, ?"seq"'
@@ -40,14 +39,12 @@ def judge(tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
 def _finished(marks: tuple[str, ...], tenant: model.Tenant) -> dict[str, Any]:
     """The outcome in the tenant's last TenantFinished event, {} where there is none."""
     for mark in reversed(marks):
-        try:
-            event = json.loads(mark)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and event.get("event") == "TenantFinished":
-            outcome = event.get("outcome")
-            if isinstance(outcome, dict) and django.shows(str(outcome.get("tenant")), tenant.id):
-                return outcome
+        event = events.read(mark)
+        outcome = event.get("outcome")
+        if event.get("event") == "TenantFinished" and isinstance(outcome, dict):
+            told: dict[str, Any] = outcome
+            if django.shows(str(told.get("tenant")), tenant.id):
+                return told
     return {}
 
 

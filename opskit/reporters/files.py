@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from opskit import errors, journal, model
+from opskit.frameworks import events
 from opskit.reporters import telling
 from opskit.reporters.text import as_word, printable
 
@@ -50,7 +51,7 @@ def _formatted(line: telling.Line) -> str:
 
 
 class TenantFiles:
-    """A file a tenant with all that its commands printed.
+    """A file a tenant with all that its commands printed, events in words.
 
     Output that can't be written (a full disk) must not end a command's supervision: the error is kept,
     and raised as JournalError before the next tenant.
@@ -77,7 +78,7 @@ class TenantFiles:
         try:
             if self._file is None:
                 self._file, self._tenant = _open(journal.tenant_file(self._folder, tenant)), tenant
-            self._file.write(text)
+            self._file.write(events.in_words(text))
             self._file.flush()  # whoever kills this process leaves what it has heard
         except OSError as error:
             self._fail(error)

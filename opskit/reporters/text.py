@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import IO
 
+from opskit.frameworks import events
+
 WIDEST = 60  # characters of an id, or of why a run ended, that a screen shows
 
 
@@ -75,8 +77,8 @@ def typed(word: str) -> str:
 
 
 def spoken(text: str) -> list[str]:
-    """The lines that are for people: the tenants app speaks its events on the same output."""
-    return [printable(line) for line in text.splitlines() if line.strip() and not line.startswith('{"v": ')]
+    """The lines that are for people: the tenants app speaks its events there, too, and those are told by opskit."""
+    return [printable(line) for line in text.splitlines() if line.strip() and not events.read(line)]
 
 
 def plural(number: int, noun: str) -> str:

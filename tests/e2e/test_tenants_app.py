@@ -13,6 +13,10 @@ import sys
 
 import pytest
 
+from e2e import operator
+from e2e.test_interrupt import _lock_is_free as lock_is_free
+from opskit import journal
+
 WAIT = """
 import sys
 from django.db import migrations
@@ -21,6 +25,22 @@ from django.db import migrations
 def wait(apps, schema_editor):
     print("here", file=sys.stderr, flush=True)
     sys.stdin.readline()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("products", "0002_category")]
+    operations = [migrations.RunPython(wait)]
+"""
+HELD = """
+import pathlib, time
+from django.db import migrations
+
+
+def wait(apps, schema_editor):
+    here = pathlib.Path(__file__).parents[2]
+    (here / "begun").touch()
+    while not (here / "go").exists():
+        time.sleep(0.01)
 
 
 class Migration(migrations.Migration):
@@ -112,3 +132,27 @@ def test_a_squashed_migration_is_recorded_where_all_that_it_replaces_is_applied(
             (recorded,) = database.execute("SELECT count(*) FROM django_migrations WHERE name = '0001_squashed'")
         assert (1,) == recorded
     assert said not in empty.run("migrate-all", "--plan").out
+
+
+def test_how_an_unseen_tenant_ended_is_told_in_words_and_its_file_has_no_json(empty, small_template):
+    shutil.copytree(small_template, empty.app)
+    empty.inventory(framework="opskit")
+    (empty.app / "products" / "migrations" / "0003_wait.py").write_text(HELD)
+    with empty.running("migrate-all") as running:
+        operator.until((empty.app / "begun").exists, "a beginning of the migration", running)
+        running.process.kill()
+        running.end()
+        empty.let_go()
+    operator.until(lambda: lock_is_free(empty.folder / "state"), "an end of what ran on the host")
+
+    result = empty.run("migrate-all")
+
+    assert 0 == result.code, result.err
+    told = "was cut off while it migrated `acme`: that command ended with exit 0, and said last: migrated after "
+    assert told in result.err
+    assert not [line for line in empty.log().splitlines() if '"seq"' in line]
+    for name in ("acme", "globex"):
+        said = journal.tenant_file(empty.runs[-1], name).read_text()
+        assert "migrating (1 pending)\n" in said
+        assert "  Applying products.0003_wait... OK\n" in said
+        assert '"seq"' not in said

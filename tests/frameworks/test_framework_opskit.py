@@ -5,7 +5,7 @@ import json
 import pytest
 
 from opskit import errors, model, testing
-from opskit.frameworks import Target, tenants_app
+from opskit.frameworks import Target, django, events, tenants_app
 
 FRAMEWORK = tenants_app.FRAMEWORK
 ACME = model.Tenant("acme")
@@ -102,3 +102,41 @@ def test_a_listing_that_failed_says_why():
         FRAMEWORK.read_list(reply)
     expected = "`manage.py showtenants --format=json` failed: it exited 1: ModuleNotFoundError: No module named 'acme'"
     assert expected == str(raised.value)
+
+
+# ---------------------------------------------------------------- events, to people
+
+STARTED = '{"v": 1, "seq": 1, "event": "TenantStarted", "tenant": "acme", "pending": ["app.0001_x", "app.0002_y"]}'
+DONE = '{"v": 1, "seq": 2, "event": "TenantFinished", "outcome": {"status": "migrated", "seconds": 0.14, "applied": ["a.1"]}}'
+BROKE = '{"v": 1, "seq": 2, "event": "TenantFinished", "outcome": {"status": "failed", "seconds": 2.0, "applied": [], "error": "E: no"}}'
+
+TOLD = [
+    (STARTED, "migrating (2 pending)"),
+    ('{"v": 1, "seq": 1, "event": "TenantStarted", "tenant": "acme", "pending": null}', "migrating"),
+    (DONE, "migrated after 0.1 s (1 applied)"),
+    (BROKE, "failed after 2.0 s (0 applied): E: no"),
+    ('{"v": 1, "seq": 2, "event": "TenantFinished", "outcome": {"status": "migrated", "seconds": Infinity}}', "migrated"),
+    ("  Applying app.0001_x... OK", "  Applying app.0001_x... OK"),
+    ('{"v": 1, "mine": true}', '{"v": 1, "mine": true}'),
+    ('{"v": [', '{"v": ['),
+    ('{"v": 1, "seq": 3, "event": "Later"}', '{"v": 1, "seq": 3, "event": "Later"}'),
+    ('{"v": 1, "seq": 2, "event": "TenantFinished", "outcome": 7}', '{"v": 1, "seq": 2, "event": "TenantFinished", "outcome": 7}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "said"), TOLD)
+def test_an_event_is_told_in_words_and_any_other_line_as_it_is(line, said):
+    assert said == events.told(line)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [(DONE, "migrated after 0.1 s (1 applied)"), (STARTED, "migrating (2 pending)"), ("bye", "bye")],
+)
+def test_what_a_command_said_last_is_in_words(last, said):
+    assert said == django.reason(f"banner\n{last}\n")
+
+
+def test_who_ends_behind_its_first_event_fails_in_words():
+    assert "it exited 3, and said last: migrating (2 pending)" == judged(f"{STARTED}\n", 3).error
+    assert "ended by signal 9: migrating (2 pending)" == judged(f"{STARTED}\n", -9).error

@@ -152,6 +152,15 @@ def test_each_tenants_whole_output_is_in_a_file_of_its_own(tmp_path):
     assert 2 == len(list((tmp_path / "tenants").iterdir()))
 
 
+def test_the_tenants_apps_events_stand_there_in_words(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    event = '{"v": 1, "seq": 1, "event": "TenantStarted", "tenant": "a", "pending": ["x.1"]}'
+    for text in (f"one\n{event}\ntwo\n", '{"v": 2}\n'):
+        keep(model.Output("a", text))
+    keep.close()
+    assert 'one\nmigrating (1 pending)\ntwo\n{"v": 2}\n' == output_of(tmp_path, "a")
+
+
 def test_a_second_attempt_goes_on_in_the_same_file(tmp_path):
     keep = files.TenantFiles(folder(tmp_path))
     for text in ("one\n", "two\n"):
