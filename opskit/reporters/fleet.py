@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tabulate import tabulate
-
+from opskit.reporters import tables
 from opskit.reporters.text import plural, printable, some
 from opskit.rollout import alike
 
@@ -42,9 +41,10 @@ def _group(group: alike.Group) -> dict[str, object]:
     return {"tenants": group.tenants, "newest": group.newest, "pending": pending, "error": group.error}
 
 
-def as_table(fleet: Fleet) -> str:
+def as_table(fleet: Fleet, width: int | None = None) -> str:
+    """The groups, a row each; `width` is the terminal's, None where long lines may stay whole."""
     rows = list(map(_row, fleet.groups))
-    parts = [tabulate(rows, headers=_HEADERS, tablefmt="simple", disable_numparse=True)] if rows else []
+    parts = [tables.table(_HEADERS, rows, width, ("pending", "which"))] if rows else []
     if fleet.shared:
         parts.append(f"the shared database has {plural(len(fleet.shared), 'pending migration')}: {some(fleet.shared)}")
     parts.append(_counted(fleet))

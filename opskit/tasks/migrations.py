@@ -7,7 +7,7 @@ import contextlib
 import invoke
 
 from opskit import errors, model
-from opskit.tasks.task import ENV, FORMAT, answer, answer_data, complain, environment, one_of, task
+from opskit.tasks.task import ENV, FORMAT, answer, answer_data, complain, environment, one_of, task, width
 
 _LACKING = 5  # the exit code where not every tenant has it: not all are home
 
@@ -40,7 +40,7 @@ def show_migrations(
     if as_json:
         answer_data(shown.as_json(found))
     else:
-        answer(shown.as_table(found))
+        answer(shown.as_table(found, width()))
     return _LACKING if lacking else 0
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 from opskit import durations, errors, frameworks, model
 from opskit.frameworks import sql as question
 from opskit.frameworks import timeouts
 from opskit.reporters import sql as sqls
+from opskit.reporters import tables
 from opskit.reporters.text import named, plural, printable, some, typed
 from opskit.rollout import alike, eta, plan, squashes
 from opskit.tasks import linting, project, requiring, resuming, reviewing, wiring
-from opskit.tasks.task import answer, answer_data, complain
+from opskit.tasks.task import answer, answer_data, complain, width
 from opskit.transport import fleet
 
-Said = TypeVar("Said")
-_FEW = 50  # rows: where there would be more, tenants that have the same to do share one
+_HANDFUL = 5  # tenants with the same to do that have a row each; of more, all such share one
+_FEW = 50  # rows, and names in a row
 
 
 def show_plan(environment: model.Environment, options: project.Options) -> int:
@@ -129,12 +129,8 @@ def _plan_data(environment: model.Environment, made: model.Plan, shared: tuple[s
 
 
 def _plan_lines(made: model.Plan, shared: tuple[str, ...], options: project.Options) -> list[str]:
-    from tabulate import tabulate  # noqa: PLC0415 - start-up time
-
     ids = [tenant.id for batch in made.batches for tenant in batch.tenants]
-    rows = _rows([(name, made.pending.get(name)) for name in ids], _pending, _spanned)
-    rows += _rows(list(made.refused.items()), _refused, _refused)
-    parts = [tabulate(rows, headers=("tenant", "pending"), tablefmt="simple", disable_numparse=True)] if rows else []
+    parts = [_table({name: made.pending.get(name) for name in ids}, made.refused)] if ids or made.refused else []
     if shared:
         first = "is migrated first" if options.shared else "must be migrated first: --shared does"
         parts.append(f"the shared database {first}: {some(shared)}")
@@ -153,17 +149,32 @@ def _plan_lines(made: model.Plan, shared: tuple[str, ...], options: project.Opti
     return parts
 
 
-def _rows(
-    told: list[tuple[str, Said]], alone: Callable[[Said], str], grouped: Callable[[Said], str]
-) -> list[tuple[str, str]]:
-    """(tenant, what is to be done): a row each, and where these are many, one for all that have the same to do.
+def _table(pending: Mapping[str, tuple[str, ...] | None], refused: Mapping[str, str]) -> str:
+    """A row a tenant; where more than a handful have the same to do, a row for all that do, as in `show-migrations`.
 
-    Small groups stand before large ones, as `show-migrations` has them.
+    Such a row names its tenants, up to fifty. What drifted stands on top.
     """
-    if len(told) <= _FEW:
-        return [(named(name), alone(said)) for name, said in told]
-    groups = sorted(alike.together(told), key=lambda each: len(each[1]))
-    return [(f"{plural(len(names), 'tenant')}: {some(names)}", grouped(said)) for said, names in groups]
+    told = [
+        *((name, ("", names)) for name, names in pending.items()),
+        *((name, (why, None)) for name, why in refused.items()),
+    ]
+    groups = alike.together(told)
+    if len(told) <= _FEW and all(len(names) <= _HANDFUL for _, names in groups):
+        each = [(named(name), _pending(*said)) for name, said in told]
+        return tables.table(("tenant", "pending"), each, width(), ("pending",))
+    groups.sort(key=lambda each: (not each[0][0], len(each[1])))
+    rows = [(str(len(names)), _spanned(*said), some(names, _FEW)) for said, names in groups]
+    return tables.table(("tenants", "pending", "which"), rows, width(), ("pending", "which"))
+
+
+def _pending(refusal: str, pending: tuple[str, ...] | None) -> str:
+    return _spanned(refusal, pending) if refusal or pending is None else some(pending) or "nothing"
+
+
+def _spanned(refusal: str, pending: tuple[str, ...] | None) -> str:
+    if refusal:
+        return f"refused: {printable(refusal)}"
+    return "nobody can say" if pending is None else printable(alike.span(pending))
 
 
 def _next(environment: model.Environment, options: project.Options, shared: bool) -> str:
@@ -174,22 +185,10 @@ def _next(environment: model.Environment, options: project.Options, shared: bool
     if options.out:
         return f"invoke migrate-all --apply={typed(options.out)}"
     words = [word for word in sys.argv[1:] if word not in ("--plan", "--sql", "--dry", "-R")]
+    if options.resume:  # which run a bare one means may be another by then
+        words = [f"--resume={options.resume.folder.name}" if word == "--resume" else word for word in words]
     if not any(word == "--env" or word.startswith("--env=") for word in words):
         words.append(named)
     if shared and not options.shared:
         words.append("--shared")
     return f"invoke {' '.join(map(typed, words))}"
-
-
-def _spanned(pending: tuple[str, ...] | None) -> str:
-    return "nobody can say" if pending is None else printable(alike.span(pending))
-
-
-def _refused(why: str) -> str:
-    return f"refused: {printable(why)}"
-
-
-def _pending(pending: tuple[str, ...] | None) -> str:
-    if pending is None:
-        return "nobody can say"
-    return some(pending) or "nothing"

@@ -170,9 +170,15 @@ def show_summary(
     if as_json:
         answer_data(summary.as_json(run, folder.name, environment_name, since))
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     colours = text.colourful(sys.stdout)
-    answer(summary.as_table(run, folder, environment_name, width, colours=colours, since=since))
+    answer(summary.as_table(run, folder, environment_name, width(), colours=colours, since=since))
+
+
+def width() -> int | None:
+    """The columns that stdout has; None of a pipe or a file, whose lines stay whole, unless COLUMNS says otherwise."""
+    asked = os.environ.get("COLUMNS", "")
+    told = asked.isdecimal() and int(asked) > 0
+    return shutil.get_terminal_size().columns if told or sys.stdout.isatty() else None
 
 
 def as_called(message: str) -> str:

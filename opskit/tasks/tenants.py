@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import invoke
 
 from opskit import model
-from opskit.tasks.task import ENV, FORMAT, answer, answer_data, complain, environment, one_of, task
+from opskit.tasks.task import ENV, FORMAT, answer, answer_data, complain, environment, one_of, task, width
 
 
 @task(
@@ -78,8 +78,7 @@ def _numbers(state: model.TenantState | None) -> list[str]:
 
 
 def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantState], status: bool) -> str:
-    from tabulate import tabulate  # noqa: PLC0415 - start-up time
-
+    from opskit.reporters import tables  # noqa: PLC0415 - start-up time
     from opskit.reporters.text import named, plural, printable, shortened  # noqa: PLC0415
 
     headers = ["tenant", "name", "isolation"] + (["applied", "pending", "latest"] if status else [])
@@ -89,5 +88,6 @@ def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantS
         if status:
             row += map(printable, _numbers(states.get(each.id)))
         rows.append(row)
-    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, preserve_whitespace=True)
-    return f"{table}\n{plural(len(tenants), 'tenant')}" if rows else "there are no tenants."
+    if not rows:
+        return "there are no tenants."
+    return f"{tables.table(headers, rows, width(), ('name', 'latest'))}\n{plural(len(tenants), 'tenant')}"

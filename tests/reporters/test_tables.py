@@ -1,0 +1,47 @@
+"""Tables, as wide as they need to be and as they may be."""
+
+import pytest
+
+from opskit.reporters import tables
+
+HEADERS = ("tenants", "newest", "pending", "which")
+ROWS = [
+    ("3", "products.0001_first", "products.0002_sku to users.0005_age (4)", "acme, globex, massive-dynamic"),
+    ("288", "", "nothing", "aperture and 287 more"),
+]
+FOLDS = ("pending", "which")
+WHOLE = """\
+tenants    newest               pending                                  which
+---------  -------------------  ---------------------------------------  -----------------------------
+3          products.0001_first  products.0002_sku to users.0005_age (4)  acme, globex, massive-dynamic
+288                             nothing                                  aperture and 287 more"""
+FOLDED = """\
+tenants    newest               pending              which
+---------  -------------------  -------------------  -------------------
+3          products.0001_first  products.0002_sku    acme, globex,
+                                to users.0005_age    massive-dynamic
+                                (4)
+288                             nothing              aperture and 287
+                                                     more"""
+STACKED = """\
+tenants: 3
+  newest: products.0001_first
+  pending: products.0002_sku to
+    users.0005_age (4)
+  which: acme, globex, massive-dynamic
+tenants: 288
+  pending: nothing
+  which: aperture and 287 more"""
+
+
+@pytest.mark.parametrize(("width", "shown"), [(None, WHOLE), (102, WHOLE), (73, FOLDED), (40, STACKED)])
+def test_what_is_too_wide_is_folded_and_then_stacked(width, shown):
+    assert shown == "\n".join(line.rstrip() for line in tables.table(HEADERS, ROWS, width, FOLDS).splitlines())
+
+
+@pytest.mark.parametrize("width", range(20, 110))
+def test_no_word_is_cut_and_no_line_is_wider_than_its_words_make_it(width):
+    shown = tables.table(HEADERS, ROWS, width, FOLDS)
+    words = {word for row in ROWS for cell in row for word in cell.split()}
+    assert words <= set(shown.split())
+    assert max(map(len, shown.splitlines())) <= max(width, len("    products.0001_first"))
