@@ -136,7 +136,8 @@ def migrate_all(
         if resume:
             raise errors.UsageError("--apply begins a run, and --resume goes on with one: give one of them")
         options, env = reviewing.applying(apply, options, env)
-        how, limits = reviewing.controls(options, how), reviewing.limits(options, limits)
+        how = reviewing.controls(options, how, fail_fast=fail_fast)
+        limits = reviewing.limits(options, limits)
     chosen = environment(context, env if env is not None else _of_the_run(resume))
     requiring.refuse_flag(chosen, override_requires)
     if resume:

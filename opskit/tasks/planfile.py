@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -25,12 +24,22 @@ _MOST = 1 << 30  # bytes: a hundred thousand tenants are 20 MB
 
 def refuse_target(path: str, environment: str) -> None:
     """Raises UsageError for a path where something stands that is no plan of this environment."""
-    if not os.path.lexists(path):
-        return
-    with contextlib.suppress(errors.UsageError):
-        if not Path(path).is_symlink() and read(path).plan.environment == environment:
-            return
-    raise errors.UsageError(f"--out: `{path}` is there, and is no plan of `{environment}`: it is left as it is")
+    why = _in_the_way(path, environment) if os.path.lexists(path) else ""
+    if why:
+        raise errors.UsageError(
+            f"--out: `{path}` {why}. it is left as it is", hint="name another file, or move that one away."
+        )
+
+
+def _in_the_way(path: str, environment: str) -> str:
+    """Why what stands there is not written over, "" where it may be."""
+    if Path(path).is_symlink():
+        return "is a link"
+    try:
+        there = _applied(path).plan.environment
+    except errors.UsageError as error:
+        return str(error)
+    return "" if there == environment else f"is a plan of `{there}`, not of `{environment}`"
 
 
 def write(path: str, reviewed: model.Reviewed) -> None:
@@ -67,23 +76,29 @@ def _digest(content: dict[str, Any]) -> str:
 def read(path: str) -> project.Applied:
     """The plan in a file. Raises UsageError: it can't be read, is none, is a later opskit's, or was changed."""
     try:
+        return _applied(path)
+    except errors.UsageError as error:
+        raise errors.UsageError(f"--apply: `{path}` {error}", hint=error.hint) from None
+
+
+def _applied(path: str) -> project.Applied:
+    """The same; what is wrong is said without the file's name."""
+    try:
         content = json.loads(_text(path))
         version = content["opskit_plan"]
         if type(version) is not int or type(content["digest"]) is not str:
             raise TypeError
     except OSError as error:
-        raise errors.UsageError(f"--apply: `{path}` can't be read: {_why(error)}") from None
+        raise errors.UsageError(f"can't be read: {_why(error)}") from None
     except journal.UNREADABLE:
-        raise errors.UsageError(f"--apply: `{path}` is no plan, or not a whole one") from None
+        raise errors.UsageError("is no plan, or not a whole one") from None
     if version > VERSION:
-        raise errors.UsageError(
-            f"--apply: `{path}` was written by a later opskit (format {version}, this one reads {VERSION})"
-        )
+        raise errors.UsageError(f"was written by a later opskit (format {version}, this one reads {VERSION})")
     digest = content.pop("digest")
-    return project.Applied(path, _decoded(path, content, digest), digest)
+    return project.Applied(path, _decoded(content, digest), digest)
 
 
-def _decoded(path: str, content: dict[str, Any], digest: str) -> model.Reviewed:
+def _decoded(content: dict[str, Any], digest: str) -> model.Reviewed:
     try:
         if digest != _digest(content):
             raise ValueError
@@ -92,7 +107,7 @@ def _decoded(path: str, content: dict[str, Any], digest: str) -> model.Reviewed:
         )
     except journal.UNREADABLE:
         raise errors.UsageError(
-            f"--apply: `{path}` was changed after opskit wrote it: what was reviewed is not known",
+            "was changed after opskit wrote it: what was reviewed is not known",
             hint="`invoke migrate-all --plan --out=…` makes a new one.",
         ) from None
     return reviewed

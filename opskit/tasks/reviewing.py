@@ -69,11 +69,12 @@ def applying(path: str, options: project.Options, env: str | None) -> tuple[proj
     return chosen, reviewed.environment
 
 
-def controls(options: project.Options, given: Mapping[str, Any]) -> dict[str, Any]:
+def controls(options: project.Options, given: Mapping[str, Any], *, fail_fast: bool) -> dict[str, Any]:
     """How the run is paced: as the plan says. A time limit is the run's own. Raises UsageError for another pace."""
     planned = _applied(options).plan.rollout
     for name, value in given.items():
-        _refuse_other(f"--{name.replace('_', '-')}", name != "deadline" and value != getattr(planned, name))
+        typed_as = "fail_fast" if fail_fast and name == "max_failures" else name
+        _refuse_other(f"--{typed_as.replace('_', '-')}", name != "deadline" and value != getattr(planned, name))
     return {**vars(planned), "deadline": given.get("deadline")}
 
 

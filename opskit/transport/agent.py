@@ -498,7 +498,7 @@ def _held(holder: Mapping[str, Any]) -> errors.LockHeld:
         return errors.LockHeld(what, _follows(run), run, lone=True)
     since = str(holder.get("at", ""))[:16].replace("T", " ")
     what = f"started {since} UTC by {_operator(holder)}, run {run or 'unknown'}"
-    return errors.LockHeld(what, "watch it with `invoke runs`.", run)
+    return errors.LockHeld(what, "`invoke status` shows it, where it was started.", run)
 
 
 def _operator(holder: Mapping[str, Any]) -> str:

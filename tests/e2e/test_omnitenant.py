@@ -239,7 +239,7 @@ def test_two_runs_at_once_the_second_is_told_who_holds_it(operator, slow):
     assert (first.returncode, second.returncode, second.stdout) == (0, 4, "")
     said = second.stderr.splitlines()[-1]
     assert said.startswith("another run holds `prod`: started ")
-    assert said.endswith("-prod. nothing was migrated. watch it with `invoke runs`.")
+    assert said.endswith("-prod. nothing was migrated. `invoke status` shows it, where it was started.")
 
 
 def test_a_killed_controller_leaves_its_tenant_to_its_end_and_the_next_run_hears_of_it(project, operator, slow):

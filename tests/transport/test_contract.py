@@ -167,7 +167,7 @@ def test_the_second_run_is_refused_and_told_who_holds_the_lock(environment, host
     assert str(caught.value) == (
         "another run holds `test`: started 2026-11-22 14:02 UTC by deploy@ops1, run 20261122T140200-test"
     )
-    assert caught.value.hint == "watch it with `invoke runs`."
+    assert caught.value.hint == "`invoke status` shows it, where it was started."
 
 
 def test_whoever_waits_for_the_lock_is_told_who_has_it_and_gets_it(environment, hosts):
