@@ -172,17 +172,22 @@ SHARED = Tenant(id="(shared)", name="shared database", isolation="shared")
 """The shared (master, public) database: rolled out as a tenant of its own, before the others."""
 
 
+FILES = "files"
+"""The server of databases that are files."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a tenant's data lives; `schema` is "" for the usual one of a database."""
 
-    server: str  # host:port
+    server: str  # host:port, or FILES
     database: str
     schema: str = ""
 
     def __str__(self) -> str:
         inside = f"schema `{self.schema}` in " if self.schema else ""
-        return f"{inside}database `{self.database}` on {self.server}"
+        on = "" if self.server == FILES else f" on {self.server}"
+        return f"{inside}database `{self.database}`{on}"
 
 
 @dataclass(frozen=True)
@@ -634,6 +639,8 @@ class RunFinished:
     at: datetime
     reason: str  # "done", "interrupted", or why the run stopped
     counts: Mapping[str, int]  # {status: tenants}
+    seconds: float | None = None  # that it was going on, its earlier parts included
+    tenants_seconds: float | None = None  # that its tenants' commands took
 
 
 @dataclass(frozen=True)

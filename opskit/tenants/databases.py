@@ -175,7 +175,7 @@ def _schema(tenant: models.AbstractTenant) -> str:
 def _place(settings: dict[str, Any], schema: str) -> model.Place:
     name = str(settings["NAME"])
     if urls.vendor(settings["ENGINE"]) == "sqlite":
-        return model.Place("files", name if _in_memory(name) else str(_sqlite_file(name)), schema)
+        return model.Place(model.FILES, name if _in_memory(name) else str(_sqlite_file(name)), schema)
     host = settings["HOST"] or settings["OPTIONS"].get("host") or "localhost"
     return model.Place(f"{host}:{settings['PORT'] or 'usual port'}", name, schema)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 ALL = [
     "users.0001_initial",
@@ -43,8 +44,9 @@ def test_the_table_has_a_line_a_tenant(project):
 def test_the_table_with_status_counts(project):
     project.manage("migratetenant", "--tenant-id=acme", "users")
     lines = project.manage("showtenants", "--status").out.splitlines()
-    assert "acme       Acme Corporation    database        2        2" == lines[1]
-    assert "globex     Globex Corporation  database        0        4" == lines[2]
+    where = f"database `{project.folder}/data/{{}}_db.sqlite3`"
+    assert ["acme", "Acme Corporation", "database", where.format("acme"), "2", "2"] == re.split(" {2,}", lines[1])
+    assert ["globex", "Globex Corporation", "database", where.format("globex"), "0", "4"] == re.split(" {2,}", lines[2])
 
 
 def test_status_says_what_is_pending_in_the_order_in_which_it_would_run(project):

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from opskit import errors
+from opskit import errors, model
 from opskit.rollout import run as runs
 from opskit.tenants import code, flags, interrupting, logs, printing, rolling, telling
 
@@ -116,4 +117,11 @@ def _end(run: runs.Run) -> None:
         reason = run.finished.reason if run.finished else ""
         stopped = f" (stopped: {reason})" if reason != "done" else ""
         failed, skipped = run.counts()["failed"], run.counts()["skipped"]
-        raise CommandError(f"{failed} failed, {skipped} not started{stopped}")
+        raise CommandError(f"{failed} failed, {skipped} not started{stopped}. {_next(run)}")
+
+
+def _next(run: runs.Run) -> str:
+    """What to type."""
+    first = next((each.tenant for each in run.settled() if each.status is model.Status.FAILED), "")
+    one = f"`manage.py migratetenant --tenant-id={shlex.quote(first)}`, or " if first.isprintable() else ""
+    return f"next: fix the cause, then {one}`manage.py migratealltenants` for all that are left"

@@ -42,15 +42,20 @@ def _row(tenant: models.AbstractTenant) -> dict[str, Any]:
     return {"tenant_id": tenant.tenant_id, "name": tenant.name, "isolation_type": tenant.isolation_type}
 
 
+def _place(tenant: models.AbstractTenant) -> str:
+    """Where it lives, "" where its row does not say so that it can be used."""
+    return str(registry.place(tenant) or "")
+
+
 def _with_status(tenant: models.AbstractTenant, found: history.History) -> dict[str, Any]:
-    row = {**_row(tenant), "applied": list(found.applied), "pending": list(found.pending)}
+    row = {**_row(tenant), "place": _place(tenant), "applied": list(found.applied), "pending": list(found.pending)}
     seldom = {"unrecorded": list(found.unrecorded), "error": found.error}
     return {**row, **{name: said for name, said in seldom.items() if said}}
 
 
 def _head(rows: list[dict[str, Any]], *, status: bool) -> list[str]:
     """The columns; `error` is one where somebody has one."""
-    head = ["tenant_id", "name", "isolation_type", *(["applied", "pending"] if status else [])]
+    head = ["tenant_id", "name", "isolation_type", *(["place", "applied", "pending"] if status else [])]
     return [*head, "error"] if any("error" in row for row in rows) else head
 
 
