@@ -140,6 +140,7 @@ class Journal:
         self._fd = os.open(folder / "journal.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._hold()
         self._seq = self._mend()
+        self._before = os.fstat(self._fd).st_size
 
     def _hold(self) -> None:
         """The kernel's lock on the record says that the run goes on, for as long as this process lives."""
@@ -183,6 +184,15 @@ class Journal:
                 os.fsync(self._fd)
         except OSError as error:
             raise errors.JournalError(f"{self.folder}/journal.jsonl can't be written: {error.strerror}") from error
+
+    def withdraw(self) -> None:
+        """Leave the record as it was when it was opened; of a run that it began, leave no folder."""
+        if self._before == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._before)
+            os.fsync(self._fd)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -323,8 +333,7 @@ def durations(
             break
         with contextlib.suppress(errors.JournalError):  # a record that can't be read says nothing
             run = load(folder)
-            forwards = run.started is None or not run.started.undoes
-            for outcome in run.outcomes.values() if forwards else ():
+            for outcome in () if run.undoes else run.outcomes.values():
                 if outcome.status is model.Status.MIGRATED and outcome.attempt:
                     found.setdefault(outcome.tenant, outcome.seconds)
     return found

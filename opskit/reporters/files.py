@@ -111,7 +111,7 @@ class New:
         """The rest of `text`, from where the file ends; all of it from where the file holds something else."""
         if self._at is None or not text:
             return text
-        data = text.encode("utf-8", "backslashreplace")
+        data = events.in_words(text).encode("utf-8", "backslashreplace")
         known = self._read(self._at, len(data))
         self._at = self._at + len(data) if known == data else None
         return data[len(known) :].decode("utf-8", "replace") if data.startswith(known) else text

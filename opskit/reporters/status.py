@@ -22,7 +22,7 @@ class Now:
     environment: str
     operator: str
     host: str
-    state: str  # "asking", "migrating", "waiting", "pausing", "paused by …", "the canary is home" or "stopping"
+    state: str  # "asking", "migrating", "taking back", "waiting", "pausing", "stopping", or why it is paused
     tenant: str  # that is at work
     attempt: int
     seconds: float | None  # that it has been at work
@@ -63,7 +63,7 @@ def _state(run: runs.Run, said: control.Said) -> str:
     if said.word == control.PAUSE:
         return "pausing" if run.at_work else said.reason
     if run.at_work:
-        return "migrating"
+        return "taking back" if run.undoes else "migrating"
     return "waiting" if run.ahead else "asking"
 
 
@@ -113,8 +113,8 @@ def _row(now: Now) -> tuple[str, ...]:
     )
 
 
-def obeyed(run: runs.Run, folder: Path, word: str) -> str:
-    """What becomes of the word that was said, and what to type next."""
+def obeyed(run: runs.Run, folder: Path, word: str, before: control.Said) -> str:
+    """What becomes of the word that was said, after another one `before`, and what to type next."""
     name = journal.environment_of(folder.name)
     at_work = next(iter(run.at_work), "")
     first = f"`{named(at_work)}` is finished first; " if at_work else ""
@@ -122,10 +122,11 @@ def obeyed(run: runs.Run, folder: Path, word: str) -> str:
         return f"{folder.name}: {first}nothing else starts until `invoke continue --env={name}`."
     if word == control.STOP:
         return f"{folder.name}: {first}nothing else starts. `invoke {_later(run, name)}` goes on later."
-    return f"{folder.name}: it goes on. `invoke status --env={name}` shows how far it is."
+    goes_on = "it goes on" if before.word in (control.PAUSE, control.STOP) else "it was not paused"
+    return f"{folder.name}: {goes_on}. `invoke status --env={name}` shows how far it is."
 
 
 def _later(run: runs.Run, environment: str) -> str:
-    if run.started and run.started.undoes:
-        return f"undo --run={run.started.undoes} --yes"
+    if run.undoes:
+        return f"undo --run={run.undoes} --yes"
     return f"migrate-all --env={environment} --resume"

@@ -6,14 +6,15 @@ import collections
 import json
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from opskit import durations, errors, journal, model
 from opskit.frameworks import django
-from opskit.reporters import failures, telling
+from opskit.reporters import failures, tables, telling
 from opskit.reporters.text import named, painted, plural, printable, shortened, some, typed
 from opskit.rollout import run as runs
 from opskit.rollout import step
@@ -41,6 +42,8 @@ def as_json(run: runs.Run, run_id: str, environment: str, since: Since = Mapping
             "run_id": run_id,
             "environment": environment,
             "counts": run.counts(),
+            "seconds": round(run.seconds(), 3),
+            "tenants_seconds": round(run.tenants_seconds(), 3),
             "failures": [_group_as_data(group) for group in failures.grouped(outcomes)],
             "outcomes": [as_data(outcome) for outcome in outcomes],
             **({"since": later} if later else {}),
@@ -100,12 +103,30 @@ def _head(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> list[str]:
     unverified = sum(1 for each in outcomes if each.status is model.Status.MIGRATED and not each.verified)
     why = "this framework can't be asked what is pending" if reason != step.INTERRUPTED else "the run was left before"
     doubt = f"{plural(unverified, 'tenant')} could not be verified: {why}."
+    counts = telling.counted(run.counts(), undoes=bool(run.undoes))
     return [
-        f"{plural(len(outcomes), 'tenant')}: {telling.counted(run.counts(), run.started)}.{printable(stopped)}",
-        f"it took back what run {run.started.undoes} applied." if run.started and run.started.undoes else "",
+        f"{plural(len(outcomes), 'tenant')}: {counts}.{printable(stopped)}",
+        _took_back(run, outcomes) if run.undoes else "",
+        _took(run),
         doubt if unverified else "",
         f"what is required first was overridden: {printable(run.override)}" if run.override else "",
     ]
+
+
+def _took_back(run: runs.Run, outcomes: tuple[model.Outcome, ...]) -> str:
+    if any(each.taken_back for each in outcomes):
+        return f"it took back what run {run.undoes} applied."
+    if all(each.status is model.Status.CURRENT for each in outcomes):
+        return f"nothing was left of what run {run.undoes} applied."
+    return f"nothing of what run {run.undoes} applied was taken back."
+
+
+def _took(run: runs.Run) -> str:
+    """How long, for who asks what a night took: with its pauses, and without."""
+    if run.began_at is None:
+        return ""
+    whole, alone = durations.show(run.seconds()), durations.show(run.tenants_seconds())
+    return f"it took {whole}, pauses included; the tenants' commands took {alone}."
 
 
 def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool = False) -> str:
@@ -205,8 +226,8 @@ def _room(cells: list[tuple[str, ...]], width: int | None) -> int | None:
 
 def _next(run: runs.Run, outcomes: tuple[model.Outcome, ...], folder: Path, environment: str) -> list[str]:
     """The next command to type."""
-    if run.started and run.started.undoes:
-        return _next_back(run.started.undoes, outcomes, folder, environment)
+    if run.undoes:
+        return _next_back(run.undoes, outcomes, folder, environment)
     by_status = {status: [each for each in outcomes if each.status is status] for status in model.Status}
     if any(each.tenant == model.SHARED.id and each.status in _LAST for each in outcomes):
         return [f"next: fix the cause, then `invoke migrate-all --env={environment} --shared`."]  # no tenant has a plan
@@ -269,35 +290,75 @@ def _near(path: Path) -> str:
         return printable(str(path))
 
 
-def history(folders: Iterable[Path]) -> str:
-    """A table of runs, one a folder."""
-    from tabulate import tabulate  # noqa: PLC0415 - start-up time
-
-    rows = [_run_row(folder) for folder in folders]
-    headers = ("run", "environment", "by", "tenants", "took", "how it ended")
-    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+# ---------------------------------------------------------------- many runs
 
 
-def _run_row(folder: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Past:
+    """One run as a list of runs shows it. What nobody knows is None, or empty."""
+
+    run_id: str
+    environment: str
+    going_on: bool
+    operator: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float | None = None  # that it was going on, pauses included
+    tenants_seconds: float | None = None  # that its tenants' commands took
+    counts: Mapping[str, int] = field(default_factory=dict)  # {status: tenants}
+    reason: str = ""  # "done", or why it ended
+    undoes: str = ""  # the run that it takes back
+    error: str = ""  # why its record can't be read
+
+
+def past(folder: Path) -> Past:
     """One run; a record that can't be read is no reason to hide the others."""
-    name = printable(folder.name)
+    run_id, environment, going_on = folder.name, journal.environment_of(folder.name), journal.going_on(folder)
     try:
         run = journal.glance(folder)
     except errors.JournalError as error:
-        return (name, journal.environment_of(name), "", "", "", printable(str(error)))
-    started, finished = run.started, run.finished
-    took = durations.show((finished.at - started.at).total_seconds()) if started and finished else ""
-    return (
-        name,
-        journal.environment_of(name),
-        printable(started.operator) if started else "",
-        telling.counted(finished.counts if finished else run.counts(), started),
-        took,
-        _ending(folder, finished),
+        return Past(run_id, environment, going_on, error=str(error))
+    ended = None if going_on else run.finished  # of one that goes on again, the end of its last part
+    return Past(
+        run_id,
+        environment,
+        going_on,
+        operator=run.started.operator if run.started else "",
+        started_at=run.started.at if run.started else None,
+        ended_at=ended.at if ended else None,
+        seconds=round(run.seconds(), 3) if ended else None,
+        tenants_seconds=ended.tenants_seconds if ended else None,
+        counts=ended.counts if ended else run.counts(),
+        reason=ended.reason if ended else "",
+        undoes=run.undoes,
     )
 
 
-def _ending(folder: Path, finished: model.RunFinished | None) -> str:
-    if journal.going_on(folder):
+def history_as_json(folders: Iterable[Path]) -> str:
+    """A list, an object a run with the fields of Past."""
+    return json.dumps([asdict(past(folder)) for folder in folders], default=journal.plain)
+
+
+def history(folders: Iterable[Path], width: int | None = None) -> str:
+    """A table of runs, one a folder. The environment stands in a run's id."""
+    headers = ("run", "by", "tenants", "took", "commands", "how it ended")
+    return tables.table(headers, [_row(past(each)) for each in folders], width, ("tenants", "how it ended"))
+
+
+def _row(run: Past) -> tuple[str, ...]:
+    if run.error:
+        return (printable(run.run_id), "", "", "", "", printable(run.error))
+    return (
+        printable(run.run_id),
+        printable(run.operator),
+        telling.counted(run.counts, undoes=bool(run.undoes)),
+        "" if run.seconds is None else durations.show(run.seconds),
+        "" if run.tenants_seconds is None else durations.show(run.tenants_seconds),
+        _ending(run),
+    )
+
+
+def _ending(run: Past) -> str:
+    if run.going_on:
         return "it is going on"
-    return shortened(printable(finished.reason)) if finished else "no end recorded: it was killed"
+    return shortened(printable(run.reason)) or "no end recorded: it was killed"

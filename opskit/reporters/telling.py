@@ -48,7 +48,7 @@ class Teller:
             case model.RunStarted() | model.RunResumed() | model.Notice() | model.RunFinished():
                 self._undoes = self._undoes or (isinstance(event, model.RunStarted) and bool(event.undoes))
                 final = self._not_again(event.at) if isinstance(event, model.RunFinished) else []
-                return [*final, _of_the_run(event)]
+                return [*final, _of_the_run(event, undoes=self._undoes)]
         return _printed(event) if isinstance(event, model.GateAnswered | model.Said) else []
 
     def _started(self, event: model.TenantStarted) -> Line:
@@ -133,7 +133,7 @@ def _gate(event: model.GateAnswered) -> list[Line]:
     return [*lines, Line(event.at, level, event.tenant, f"the gate says {meant}{said}")]
 
 
-def _of_the_run(event: model.RunStarted | model.RunResumed | model.Notice | model.RunFinished) -> Line:
+def _of_the_run(event: model.RunStarted | model.RunResumed | model.Notice | model.RunFinished, *, undoes: bool) -> Line:
     if isinstance(event, model.RunResumed):
         return Line(event.at, "INFO", "", f"the run goes on, on {event.host}, by {event.operator}")
     if isinstance(event, model.RunStarted):
@@ -143,10 +143,10 @@ def _of_the_run(event: model.RunStarted | model.RunResumed | model.Notice | mode
         return Line(event.at, "WARNING", "", event.text)
     began = any(event.counts.values())  # what failed then has an ERROR line of its own
     level = "INFO" if event.reason in (step.DONE, step.INTERRUPTED) else "WARNING" if began else "ERROR"
-    return Line(event.at, level, "", f"run ended: {event.reason}: {counted(event.counts)}")
+    return Line(event.at, level, "", f"run ended: {event.reason}: {counted(event.counts, undoes=undoes)}")
 
 
-def counted(counts: Mapping[str, int], started: model.RunStarted | None = None) -> str:
-    """`10 migrated, 1 failed`: what is not zero. Of a run that undoes another, `10 taken back`."""
+def counted(counts: Mapping[str, int], *, undoes: bool = False) -> str:
+    """`10 migrated, 1 failed`: what is not zero. Of a run that `undoes` another, `10 taken back`."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "no tenants"
-    return told.replace("migrated", "taken back") if started and started.undoes else told
+    return told.replace("migrated", "taken back") if undoes else told

@@ -130,7 +130,7 @@ def ended(run: runs.Run, environment: str, run_id: str, reason: str, troubles: t
     bad = [each for each in settled if each.status in (model.Status.FAILED, model.Status.UNKNOWN)]
     stopped = "" if reason == step.DONE else f" the run stopped: {reason.rstrip('.')}."
     lines = [
-        f"{environment}: run {run_id} ended: {telling.counted(run.counts(), run.started)}.{stopped}",
+        f"{environment}: run {run_id} ended: {telling.counted(run.counts(), undoes=bool(run.undoes))}.{stopped}",
         *(_named(each) for each in bad[:3]),
         f"also failed or unknown: {some([each.tenant for each in bad[3:]])}." if bad[3:] else "",
         *(f"{trouble}." for trouble in troubles),

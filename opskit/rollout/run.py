@@ -27,8 +27,12 @@ class Run:
     notices: list[str] = field(default_factory=list)
     finished: model.RunFinished | None = None
     override: str = ""  # why the environments that must come first were not asked
+    began_at: datetime | None = None  # its newest part
+    heard_at: datetime | None = None  # its newest event
+    before: float = 0.0  # seconds of its earlier parts
 
     def apply(self, event: model.Event) -> None:
+        self._look_at_the_clock(event)
         match event:
             case model.RunStarted():
                 self.started, self.override = event, event.override
@@ -53,6 +57,27 @@ class Run:
             case model.RunFinished():
                 self.finished = event
 
+    def _look_at_the_clock(self, event: model.Event) -> None:
+        if isinstance(event, model.RunStarted | model.RunResumed):
+            self.before, self.began_at = self.seconds(), event.at
+        if not isinstance(event, model.Output | model.Waiting):
+            self.heard_at = event.at
+
+    def seconds(self, now: datetime | None = None) -> float:
+        """How long it was going on, pauses included; what lies between its parts is not."""
+        if self.finished and self.finished.seconds is not None:
+            return self.finished.seconds
+        until = now or self.heard_at
+        if self.began_at is None or until is None:
+            return self.before
+        return self.before + max(0.0, (until - self.began_at).total_seconds())
+
+    def tenants_seconds(self) -> float:
+        """How long the commands of its tenants took."""
+        if self.finished and self.finished.tenants_seconds is not None:
+            return self.finished.tenants_seconds
+        return sum(outcome.seconds for outcome in self.outcomes.values() if outcome.attempt)
+
     def _resume(self) -> None:
         """Who was at work when the run ended is not at work for this part of it."""
         self.finished = self.last_end = None
@@ -72,6 +97,16 @@ class Run:
             self.outcomes[tenant.id] = model.Outcome(tenant.id, _CURRENT, verified=True)
         for name, why in plan.refused.items():
             self.outcomes[name] = model.Outcome(name, model.Status.FAILED, error=f"{why} (no command was sent)")
+
+    @property
+    def undoes(self) -> str:
+        """The run whose migrations this one takes back, "" of any other."""
+        return self.started.undoes if self.started else ""
+
+    def ends(self, at: datetime, reason: str) -> model.RunFinished:
+        """The event of its end."""
+        seconds, of_tenants = round(self.seconds(at), 3), round(self.tenants_seconds(), 3)
+        return model.RunFinished(at, reason, self.counts(), seconds, of_tenants)
 
     def settled(self) -> tuple[model.Outcome, ...]:
         """An outcome for every tenant of the plans: those never reached are skipped, those at work are unknown."""

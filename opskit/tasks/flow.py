@@ -144,6 +144,7 @@ class Rollout:
     attends: attending.Attending
     listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
     ways: dict[str, model.WayBack] = field(default_factory=dict)  # of the tenants that are taken back
+    heard: list[Mapping[str, Any]] = field(default_factory=list)  # records of commands whose end nobody had heard
 
     def go(self) -> int:
         """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
@@ -155,9 +156,10 @@ class Rollout:
             reason = self._verified(reason)
         self.around.end(reason)
         self.interrupted.over = True
-        self.record.finish(reason, quietly=bool(error) and not started)
         if error and not started:
+            self.record.refuse(reason)
             raise error
+        self.record.finish(reason)
         self._summarise()
         if error and not isinstance(error, errors.Interrupted):
             complain(error.told("the run stopped there."))
@@ -200,8 +202,6 @@ class Rollout:
         self._tell(model.RunResumed(**self._sitting()) if self.options.resume else self._started())
         if self.options.applies:
             self.notice(reviewing.told(self.options.applies))
-        if self.options.undo:
-            self.notice(f"taking back what run {self.options.undo.run_id} applied")
         if self.options.override:
             self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
         if hosts.ready.records:
@@ -215,16 +215,16 @@ class Rollout:
             if left.get("path") in heard:
                 hosts.forget(left)
                 continue
-            self.notice(_left_behind(left))
             name = str(left.get("label", "?"))
             ours = left.get("run") == self.record.journal.run_id
             hear = self._hears_new(name) if ours else functools.partial(self._hear, name)
             reply = hosts.recall(left, self.asked.framework.marks, hear)
+            self.notice(_left_behind(left, reply.tail if reply else str(left.get("tail", ""))))
             if reply is None:
                 continue
             if ours and reply.exit is not None:
                 self._heard_late(name, reply)
-            hosts.forget(left)
+            self.heard.append(left)
 
     def _take_up(self, left: Mapping[str, Any]) -> None:
         """Hear a tenant that an earlier part of this run left at work to its end. Raises ConnectError where it is lost.
@@ -313,8 +313,9 @@ class Rollout:
         self.ways.update(undoing.ways(self.asked, undo))
         held = undoing.held(self.asked, undo, self.record.journal.run_id)
         made = undo_plan.make_plan(tenants, self.ways, held, self.asked.environment.rollout)
-        if not made.batches and not made.refused:
-            self.notice(f"nothing is left to take back of run {undo.run_id}")
+        left = made.batches or made.refused
+        doing = f"taking back what run {undo.run_id} applied"
+        self.notice(doing if left else f"nothing is left to take back of run {undo.run_id}")
         self._refuse_timeouts(made)
         return self._drive(made)
 
@@ -443,6 +444,8 @@ class Rollout:
     def _drive(self, made: model.Plan) -> str:
         self.around.begin(made)
         self._tell(model.PlanMade(self.clock.now(), _kept(made)))
+        while self.heard:  # a run without a plan leaves nothing behind: what it heard is told to the next one again
+            self.asked.fleet.forget(self.heard.pop())
         self.interrupted.patient = self.interrupted.began = True
         try:
             watched = drive.Watch(
@@ -519,7 +522,7 @@ class Rollout:
 
     def _outcome(self, tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
         """What a reply says; where the command did not come to its end, the database says it."""
-        outcome = self._judge(tenant, _named(reply, self.asked.fleet.host, tenant))
+        outcome = self._judge(tenant, _named(reply, self.asked.fleet.host, tenant, back=tenant.id in self.ways))
         return self._settled(outcome) if settle.doubtful(reply) else outcome
 
     def _settled(self, outcome: model.Outcome) -> model.Outcome:
@@ -617,21 +620,19 @@ def _kept(how: Gated) -> Gated:
     return replace(how, gate=redaction.redact(how.gate))
 
 
-def _named(reply: model.Reply, host: str, tenant: model.Tenant) -> model.Reply:
+def _named(reply: model.Reply, host: str, tenant: model.Tenant, *, back: bool) -> model.Reply:
     """A lost connection, as the operator needs to read it."""
     if reply.exit is not None or reply.over:
         return reply
-    return replace(
-        reply, error=f"lost {host} while migrating `{tenant.id}` ({reply.error}): it may still be running there"
-    )
+    doing = f"taking back `{tenant.id}`" if back else f"migrating `{tenant.id}`"
+    return replace(reply, error=f"lost {host} while {doing} ({reply.error}): it may still be running there")
 
 
-def _left_behind(left: Mapping[str, Any]) -> str:
-    """What an earlier run's agent recorded and could tell nobody."""
+def _left_behind(left: Mapping[str, Any], tail: str) -> str:
+    """What an earlier run's agent recorded and could tell nobody; `tail` is the end of what the command printed."""
     name, run = named(str(left.get("label", "?"))), left.get("run", "?")
     if "exit" not in left:
         return f"run {run} lost its host while it migrated `{name}`: how that ended is not recorded"
     how = "timed out" if left.get("timed_out") else f"ended with exit {left['exit']}"
-    last = django.reason(str(left.get("tail", "")))
-    said = printable(last) or "nothing"
+    said = printable(django.reason(tail)) or "nothing"
     return f"run {run} was cut off while it migrated `{name}`: that command {how}, and said last: {said}"

@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING
 
 import invoke
 
-from opskit.tasks.task import FORMAT, answer, one_of, root, show_summary, task
+from opskit.tasks.task import FORMAT, answer, answer_data, one_of, root, show_summary, task, width
 
 if TYPE_CHECKING:
     from opskit.rollout import run as runs_
 
 
-@task(help={"env": "only this environment's runs"})
-def runs(context: invoke.Context, env: str | None = None) -> None:  # noqa: ARG001 - Invoke passes it
+@task(help={"env": "only this environment's runs", "format": FORMAT})
+def runs(context: invoke.Context, env: str | None = None, format: str = "table") -> None:  # noqa: ARG001 - Invoke passes it
     """List the runs there were, newest first."""
     from opskit import inventory, journal  # noqa: PLC0415 - start-up time
     from opskit.reporters import summary  # noqa: PLC0415
 
+    as_json = one_of("format", format, ("table", "json")) == "json"
     here = root()
     folders = journal.history(here, env)
     if env is not None and not folders:
         inventory.choose(here, env, None)  # a name that never was one
-    answer(summary.history(folders) if folders else "there are no runs yet.")
+    if as_json:
+        answer_data(summary.history_as_json(folders))
+    else:
+        answer(summary.history(folders, width()) if folders else "there are no runs yet.")
 
 
 @task(help={"run": "the run's id, or its beginning (default: the newest)", "format": FORMAT})

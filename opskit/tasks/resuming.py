@@ -11,6 +11,7 @@ from opskit.reporters.text import plural, some
 from opskit.rollout import resume, verify
 from opskit.rollout import run as runs
 from opskit.tasks import project
+from opskit.tasks.task import complain
 
 _GONE = "the project does not list it any more"
 _UNTOLD = model.TenantState(error="asking what is pending did not mention it")
@@ -32,6 +33,9 @@ def options(
     """The options with the run that goes on, and what it was about. Raises UsageError."""
     again = replace(find(Path(environment.root), environment.name, wanted), changed_code=changed_code)
     started = again.run.started
+    if not wanted:
+        left = resume.left(again.run, asked=_asked(again.run))
+        complain(f"--resume: this is run {again.folder.name}, which left {plural(len(left), 'tenant')} behind.")
     return replace(
         asked,
         resume=again,
@@ -87,10 +91,10 @@ def find(root: Path, environment: str, wanted: str) -> project.Resumed:
             f"--resume: `{folder.name}` is going on", hint=f"`invoke status --env={environment}` shows it."
         )
     run = journal.load(folder)
-    if run.started and run.started.undoes:
+    if run.undoes:
         raise errors.UsageError(
-            f"--resume: `{folder.name}` took back what `{run.started.undoes}` applied",
-            hint=f"`invoke undo --run={run.started.undoes} --yes` goes on with that.",
+            f"--resume: `{folder.name}` took back what `{run.undoes}` applied",
+            hint=f"`invoke undo --run={run.undoes} --yes` goes on with that.",
         )
     if run.started is None or not resume.planned(run):
         raise errors.UsageError(
@@ -111,8 +115,8 @@ def _newest(root: Path, environment: str) -> Path:
     undone: set[str] = set()
     for folder in journal.history(root, environment):
         run = journal.load(folder)
-        undone.update([run.started.undoes] if run.started and run.started.undoes else [])
-        if (folder.name in undone or (run.started and run.started.undoes)) and not journal.going_on(folder):
+        undone.update([run.undoes] if run.undoes else [])
+        if (folder.name in undone or run.undoes) and not journal.going_on(folder):
             continue
         left = set(resume.left(run, asked=_asked(run)))
         if journal.going_on(folder) or (resume.planned(run) and left - home):

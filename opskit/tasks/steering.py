@@ -69,8 +69,10 @@ def _say(word: str, env: str | None, run: str | None) -> None:
     if len(folders) != 1:
         hint = "`invoke status` shows them." if folders else "`invoke runs` lists what there was."
         raise errors.UsageError(_none_or_many(folders, env), hint=hint)
-    control.say(folders[0], control.Said(word, wiring.operator()))
-    answer(reporter.obeyed(journal.load(folders[0]), folders[0], word))
+    before = control.heard(folders[0])
+    if word != control.CONTINUE or before.word in (control.PAUSE, control.STOP):
+        control.say(folders[0], control.Said(word, wiring.operator()))
+    answer(reporter.obeyed(journal.load(folders[0]), folders[0], word, before))
 
 
 def _none_or_many(folders: list[Path], env: str | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def find(root: Path, wanted: str) -> tuple[Path, runs.Run]:
             f"--run: `{folder.name}` is going on", hint=f"`invoke stop --env={environment}` ends it first."
         )
     run = journal.load(folder)
-    if run.started and run.started.undoes:
+    if run.undoes:
         raise errors.UsageError(
-            f"--run: `{folder.name}` took back what `{run.started.undoes}` applied",
+            f"--run: `{folder.name}` took back what `{run.undoes}` applied",
             hint=f"`invoke migrate-all --env={environment}` applies it again.",
         )
     return folder, run
@@ -114,7 +115,8 @@ def show(environment: model.Environment, options: project.Options, run: runs.Run
     if options.json:
         answer_data(as_json(asked_for.run_id, run, environment.name, found))
     else:
-        answer(as_text(asked_for.run_id, run, environment.name, found))
+        words = [word for word in sys.argv[1:] if word not in ("--dry", "-R", "--yes")]
+        answer(as_text(asked_for.run_id, run, environment.name, found, words))
     return 0
 
 
@@ -134,8 +136,13 @@ def as_json(run_id: str, run: runs.Run, environment: str, found: Mapping[str, mo
     return json.dumps({**told, "uncertain": undo.uncertain(run)})
 
 
-def as_text(run_id: str, run: runs.Run, environment: str, found: Mapping[str, model.WayBack]) -> str:
-    """The ways back for people, those that go the same way together, and the next command to type."""
+def as_text(
+    run_id: str, run: runs.Run, environment: str, found: Mapping[str, model.WayBack], words: Sequence[str] = ()
+) -> str:
+    """The ways back for people, those that go the same way together, and the next command to type: `words` and --yes.
+
+    With its pace and its limits it does what was looked at.
+    """
     able = {name: way for name, way in found.items() if way.left and not way.refusal}
     parts = [part for way, names in _alike(able).items() for part in _way(way, names, environment, len(able))]
     loses = dict.fromkeys(each for way in able.values() for each in way.loses)
@@ -143,7 +150,8 @@ def as_text(run_id: str, run: runs.Run, environment: str, found: Mapping[str, mo
         parts.append(f"with it goes what was written there since: {some(list(loses), 10)}.")
     parts += _not_back(run_id, run, environment, found)
     if able:
-        parts.append(f"next: `invoke undo --run={run_id} --yes` takes {plural(len(able), 'tenant')} back.")
+        again = " ".join(["invoke", *map(typed, words or ("undo", f"--run={run_id}")), "--yes"])
+        parts.append(f"next: `{again}` takes {plural(len(able), 'tenant')} back.")
     return "\n".join(parts or [f"nothing is left to take back of run {run_id}."])
 
 

@@ -85,6 +85,8 @@ class Record:
         self._logs += [files.LogFile(self.folder / "run.log"), files.TenantFiles(self.folder)]
         self._screen = progress(verbose)
         self._broken = False
+        self._resumed = resumed is not None
+        self._went_on = self._hooked = False  # since this process writes it
 
     def emit(self, event: model.Event) -> None:
         """Tell everybody. Raises JournalError once where something can't be written: no tenant starts after that."""
@@ -93,6 +95,8 @@ class Record:
         finally:
             if isinstance(event, model.TenantStarted | model.TenantFollowed):
                 self.started[event.tenant] = None
+            self._went_on = self._went_on or isinstance(event, model.PlanMade | model.TenantFollowed)
+            self._hooked = self._hooked or isinstance(event, model.Said)
             self.run.apply(event)
             self._screen(event)
 
@@ -108,12 +112,25 @@ class Record:
             self._broken = True
             raise
 
-    def finish(self, reason: str, *, quietly: bool = False) -> None:
-        """Write down how the run ended; a full disk must not keep the summary from the operator.
+    def refuse(self, reason: str) -> None:
+        """Write down that nothing was started: the error is the whole answer.
 
-        `quietly` is for a run that never began: its error is the whole answer.
+        What never came to a plan is no run: a new one leaves no folder, unless it is all that tells what hooks printed,
+        and one that was to go on is left as it was, unless it has heard a command to its end.
         """
-        finished = model.RunFinished(datetime.now(UTC), reason, self.run.counts())
+        if self._went_on or (self._hooked and not self._resumed):
+            self.finish(reason, quietly=True)
+            return
+        now = datetime.now(UTC)
+        said = model.Notice(now, f"the run does not go on: {reason}") if self._resumed else None
+        for log in self._logs:
+            with contextlib.suppress(errors.JournalError):
+                log(said or model.RunFinished(now, reason, {}))
+        self.journal.withdraw()
+
+    def finish(self, reason: str, *, quietly: bool = False) -> None:
+        """Write down how the run ended; a full disk must not keep the summary from the operator."""
+        finished = self.run.ends(datetime.now(UTC), reason)
         with contextlib.suppress(errors.JournalError):
             self._write(finished)
         self.run.apply(finished)

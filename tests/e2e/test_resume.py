@@ -561,8 +561,9 @@ def test_a_run_that_is_going_on(desk):
 
 
 def test_a_run_without_a_plan(desk):
-    desk.project(listing="raise RuntimeError('no table')")
-    desk.run("migrate-all")
+    with desk.held("migrate-all", listing=True) as running:
+        running.process.kill()
+        running.end()
     name = desk.runs[0].name
     operator.refuses(
         desk.run("migrate-all", f"--resume={name}"),
@@ -649,3 +650,48 @@ def test_a_migration_that_is_gone_is_refused_unless_told_and_nobody_is_said_to_h
     rows = {each["tenant_id"]: (each["status"], each["applied"][-1:]) for each in json.loads(forced.out)["outcomes"]}
     assert rows["acme"] == ("migrated", [f"products.{file.stem}"])
     assert rows["wonka"] == ("migrated", ["products.0002_category"])
+
+
+# ---------------------------------------------------------------- a refusal
+
+
+def test_a_bare_one_says_first_which_run_it_means(desk):
+    broken_run(desk)
+    (run,) = desk.runs
+    said = f"--resume: this is run {run.name}, which left 1 tenant behind."
+
+    planned, result = desk.run("migrate-all", "--resume", "--plan"), resume(desk)
+
+    assert (planned.err.splitlines()[0], result.err.splitlines()[0]) == (said, said)
+    assert planned.out.splitlines()[-1] == f"next: `invoke migrate-all --resume={run.name} --env=prod`"
+
+
+def test_a_refusal_leaves_the_run_as_it_was(desk):
+    """Also where it had learned meanwhile how a tenant ended that the run lost: the host keeps that for the next time."""
+    desk.inventory(confirm="true")
+    killed(desk, "--yes")
+    (folder,) = desk.runs
+    before = (folder / "journal.jsonl").read_bytes(), desk.run("runs").out, desk.run("show-run").out
+
+    refused = desk.run("migrate-all", "--resume")
+
+    assert (refused.code, "there is no terminal to ask" in refused.err) == (3, True)
+    assert ((folder / "journal.jsonl").read_bytes(), desk.run("runs").out, desk.run("show-run").out) == before
+    assert (
+        desk.log()
+        .splitlines()[-1]
+        .endswith("the run does not go on: `prod` asks for a confirmation, and there is no terminal to ask")
+    )
+    assert statuses(resume(desk, "--yes")) == ALL
+    assert desk.asked == list(operator.TENANTS)
+
+
+def test_what_a_refused_run_heard_of_an_earlier_one_is_told_to_the_next(desk):
+    killed(desk)
+
+    refused = desk.run("migrate-all", "--tenants=umbrella")
+    result = desk.run("migrate-all")
+
+    assert (refused.code, result.code, len(desk.runs)) == (2, 0, 2)
+    assert refused.err.count("was cut off while it migrated `acme`") == 1
+    assert result.err.count("was cut off while it migrated `acme`") == 1

@@ -43,9 +43,40 @@ def test_runs_are_listed_newest_first_with_their_counts(two_runs):
     rows = [line.split() for line in every.out.splitlines()[2:]]
     assert (every.code, only.code, every.err, only.err) == (0, 0, "", "")
     assert every.out.splitlines()[0].split("  ")[0] == "run"
-    assert [(row[0], row[1], row[-1]) for row in rows] == [(newer, "staging", "done"), (older, "prod", "done")]
+    assert [(row[0], row[-1]) for row in rows] == [(newer, "done"), (older, "done")]
     assert " 2 migrated, 1 failed " in every.out.splitlines()[3]
     assert [line.split()[0] for line in only.out.splitlines()[2:]] == [older]
+
+
+def test_runs_for_machines(two_runs):
+    desk, _, went_well = two_runs
+
+    listed = json.loads(desk.run("runs", "--format=json").out)
+    none = desk.run("runs", "--env=prod", "--format=json", cwd=desk.folder)
+
+    newest, oldest = listed
+    assert [each["run_id"] for each in listed] == [run.name for run in reversed(desk.runs)]
+    assert (newest["environment"], newest["reason"], newest["going_on"]) == ("staging", "done", False)
+    assert newest["seconds"] == json.loads(went_well.out)["seconds"]
+    assert oldest["counts"] == {"migrated": 2, "current": 0, "failed": 1, "unknown": 0, "skipped": 0}
+    assert [each["run_id"] for each in json.loads(none.out)] == [desk.runs[0].name]
+
+
+def test_no_runs_are_an_empty_list(desk):
+    assert desk.run("runs", "--format=json") == operator.Result(0, "[]\n", "")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_runs_fit_a_terminal_and_a_pipe_is_never_cut(two_runs, columns):
+    desk, _, _ = two_runs
+
+    shown = desk.at_a_terminal("runs", columns=columns)
+    asked = desk.run("runs", env={"COLUMNS": str(columns)})
+
+    assert shown.code == asked.code == 0
+    assert max(map(len, asked.out.splitlines())) <= columns
+    assert shown.out.replace("\r\n", "\n") == asked.out
+    assert desk.run("runs", env={"COLUMNS": "many"}) == desk.run("runs")
 
 
 def test_a_run_is_shown_as_it_ended(two_runs):
@@ -98,6 +129,7 @@ def test_the_json_of_a_run_names_every_tenant_and_nothing_else_is_on_stdout(desk
 
     run = json.loads(result.out)
     acme, globex, initech = run.pop("outcomes")
+    run_seconds, tenants_seconds = run.pop("seconds"), run.pop("tenants_seconds")
     assert result.code == 5
     assert run == {
         "run_id": desk.runs[0].name,
@@ -115,6 +147,7 @@ def test_the_json_of_a_run_names_every_tenant_and_nothing_else_is_on_stdout(desk
         ],
     }
     assert acme.pop("seconds") > 0
+    assert run_seconds > tenants_seconds > 0
     assert acme == {
         "tenant_id": "acme",
         "status": "migrated",

@@ -165,6 +165,18 @@ def test_opskit_says_opskit(desk):
     assert paused.out.endswith("until `opskit continue --env=prod`.\n")
 
 
+def test_a_run_that_was_not_paused_is_said_not_to_be(desk):
+    with desk.held("migrate-all") as running:
+        said = desk.run("continue")
+        desk.let_go()
+        result = running.end()
+
+    name = desk.runs[0].name
+    assert said.out == f"{name}: it was not paused. `invoke status --env=prod` shows how far it is.\n"
+    assert "said continue" not in result.err
+    assert not (desk.runs[0] / "control.json").exists()
+
+
 def test_nothing_is_going_on(desk):
     desk.run("migrate-all")
     hint = "`invoke runs` lists what there was."

@@ -119,8 +119,22 @@ def test_it_is_done_as_a_run_and_a_second_time_there_is_nothing_left(shop):
         "TenantVerified",
         "RunFinished",
     ]
+    assert "run ended: done: 1 taken back" in done.err
     assert (again.code, f"nothing is left to take back of run {run}" in again.err) == (0, True)
+    assert ("taking back what" in again.err, f"nothing was left of what run {run} applied.\n" in again.out) == (
+        False,
+        True,
+    )
     assert left.out == f"nothing is left to take back of run {run}.\n"
+
+
+def test_the_next_command_has_the_flags_that_were_looked_at(shop):
+    run = migrate(shop, "--tenants=acme")
+
+    shown = shop.run("undo", f"--run={run}", "--stagger=10s", "--canary=acme")
+
+    again = f"next: `invoke undo --run={run} --stagger=10s --canary=acme --yes` takes 1 tenant back."
+    assert shown.out.splitlines()[-1] == again
 
 
 def test_several_apps_go_back_in_an_order_that_works(shop):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from dataclasses import asdict
+from datetime import timedelta
 
 import pytest
 
@@ -51,6 +52,8 @@ def test_the_json_has_exactly_this_shape():
         "run_id": "20261122T140200-prod",
         "environment": "prod",
         "counts": {"migrated": 1, "current": 0, "failed": 1, "unknown": 0, "skipped": 0},
+        "seconds": 0.0,
+        "tenants_seconds": 1.235,
         "failures": [
             {
                 "count": 1,
@@ -391,18 +394,80 @@ def test_history_is_a_line_a_run(tmp_path):
         "20261122T140200-prod",
         started,
         model.TenantFinished(AT, outcome("a")),
-        model.RunFinished(clock.now(), "done", {"migrated": 1}),
+        model.RunFinished(clock.now(), "done", {"migrated": 1}, 125.0, 8.0),
     )
     cut_off = written(tmp_path, "20261122T150000-prod-eu", started)
     later = written(tmp_path, "20261122T160000-prod")
     (later / "journal.jsonl").write_text('{"v": 99}\n')
     table = rows(summary.history([done, cut_off, later]))
     expected = [
-        "20261122T140200-prod prod dep\\x1bloy@ops1 1 migrated 2m05s done",
-        "20261122T150000-prod-eu prod-eu dep\\x1bloy@ops1 no tenants no end recorded: it was killed",
+        "20261122T140200-prod dep\\x1bloy@ops1 1 migrated 2m05s 8.0 s done",
+        "20261122T150000-prod-eu dep\\x1bloy@ops1 no tenants no end recorded: it was killed",
     ]
     assert expected == [" ".join(row.split()) for row in table[:2]]
     assert "line 1: it was written by a later opskit (format 99, this one reads 1)" in table[2]
+
+
+def test_history_for_machines(tmp_path):
+    started = model.RunStarted(AT, "x", "prod", "1.0", "deploy@ops1", "ops1", (), undoes="1")
+    ended = model.RunFinished(AT + timedelta(seconds=125), "done", {"migrated": 1}, 125.0, 8.0)
+    done = written(tmp_path, "20261122T140200-prod", started, ended)
+    cut_off = written(tmp_path, "20261122T150000-prod-eu", started)
+    later = written(tmp_path, "20261122T160000-prod")
+    (later / "journal.jsonl").write_text('{"v": 99}\n')
+
+    first, second, third = json.loads(summary.history_as_json([done, cut_off, later]))
+
+    assert {
+        "run_id": "20261122T140200-prod",
+        "environment": "prod",
+        "going_on": False,
+        "operator": "deploy@ops1",
+        "started_at": "2026-11-22T14:02:00+00:00",
+        "ended_at": "2026-11-22T14:04:05+00:00",
+        "seconds": 125.0,
+        "tenants_seconds": 8.0,
+        "counts": {"migrated": 1},
+        "reason": "done",
+        "undoes": "1",
+        "error": "",
+    } == first
+    assert (None, None, "", "prod-eu") == tuple(second[key] for key in ("ended_at", "seconds", "reason", "environment"))
+    assert ("", None, True) == (third["operator"], third["started_at"], "a later opskit" in third["error"])
+
+
+# ---------------------------------------------------------------- how long
+
+PAUSED = [
+    model.RunStarted(AT, "2", "prod", "1.0", "deploy@ops1", "ops1", ()),
+    model.TenantFinished(AT + timedelta(seconds=130), outcome("a", seconds=4.0)),
+    model.RunFinished(AT + timedelta(seconds=130), "interrupted", {}),
+]
+
+
+def test_what_a_run_took_is_told_with_its_pauses_and_without(tmp_path):
+    told = summary.as_table(runs.fold(PAUSED), tmp_path, "prod").splitlines()
+    assert "it took 2m10s, pauses included; the tenants' commands took 4.0 s." in told
+
+
+def test_what_lies_between_a_run_and_its_resumption_does_not_count(tmp_path):
+    again = AT + timedelta(days=1)
+    resumed = [
+        model.RunResumed(again, "1.0", "deploy@ops1", "ops1", ()),
+        model.TenantFinished(again + timedelta(seconds=50), outcome("b", seconds=6.0)),
+    ]
+    run = runs.fold([*PAUSED, *resumed])
+    ended = run.ends(again + timedelta(seconds=60), "done")
+    assert (190.0, 10.0) == (ended.seconds, ended.tenants_seconds)
+    run.apply(ended)
+    assert "it took 3m10s, pauses included; the tenants' commands took 10.0 s." in summary.as_table(
+        run, tmp_path, "prod"
+    )
+
+
+def test_of_a_run_that_was_killed_it_is_what_it_told_last(tmp_path):
+    killed = runs.fold(PAUSED[:2])
+    assert (130.0, 4.0) == (killed.seconds(), killed.tenants_seconds())
 
 
 # ---------------------------------------------------------------- many
@@ -466,6 +531,17 @@ def test_who_is_not_back_is_gone_on_with_by_undo(tmp_path):
     run = way_back(outcome("a", FAILED, error="it broke"), outcome("b", taken_back=("x.1",)))
     last = summary.as_table(run, tmp_path, "prod").splitlines()[-1]
     assert "next: `invoke undo --run=1` shows what is left; `invoke undo --run=1 --yes` goes on" in last
+
+
+@pytest.mark.parametrize(
+    ("became", "told"),
+    [
+        (outcome("a", CURRENT, attempt=0), "nothing was left of what run 1 applied."),
+        (outcome("a", FAILED, error="it broke"), "nothing of what run 1 applied was taken back."),
+    ],
+)
+def test_what_was_not_taken_back_is_not_said_to_be(tmp_path, became, told):
+    assert told in summary.as_table(way_back(became), tmp_path, "prod").splitlines()
 
 
 def test_an_override_is_shown(tmp_path):
