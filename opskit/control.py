@@ -55,6 +55,11 @@ def heard(folder: Path) -> Said:
         return NOTHING
 
 
+def holds_up(folder: Path) -> bool:
+    """Whether the last word keeps the run from going on; one that can't be read may be such a word."""
+    return (folder / _FILE).exists() and heard(folder).word != CONTINUE
+
+
 def clear(folder: Path) -> None:
     """What was said to the run before it was resumed is over."""
     with contextlib.suppress(OSError):

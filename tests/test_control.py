@@ -67,3 +67,15 @@ def test_a_word_that_can_not_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(errors.JournalError):
         control.say(tmp_path, control.Said(control.STOP, "deploy@ops1"))
     assert [each.name for each in tmp_path.iterdir()] == ["control.json"]
+
+
+@pytest.mark.parametrize(("word", "held"), [(control.PAUSE, True), (control.STOP, True), (control.CONTINUE, False)])
+def test_a_word_holds_a_run_up_or_does_not(tmp_path, word, held):
+    assert not control.holds_up(tmp_path)
+    control.say(tmp_path, control.Said(word, "deploy@ops1"))
+    assert held is control.holds_up(tmp_path)
+
+
+def test_a_word_that_can_not_be_read_may_hold_it_up(tmp_path):
+    (tmp_path / "control.json").write_text('{"word":')
+    assert control.holds_up(tmp_path)

@@ -44,7 +44,7 @@ def _group(group: alike.Group) -> dict[str, object]:
 def as_table(fleet: Fleet, width: int | None = None) -> str:
     """The groups, a row each; `width` is the terminal's, None where long lines may stay whole."""
     rows = list(map(_row, fleet.groups))
-    parts = [tables.table(_HEADERS, rows, width, ("pending", "which"))] if rows else []
+    parts = [tables.table(_HEADERS, rows, width, folds=("pending", "which"), least=("newest",))] if rows else []
     if fleet.shared:
         parts.append(f"the shared database has {plural(len(fleet.shared), 'pending migration')}: {some(fleet.shared)}")
     parts.append(_counted(fleet))

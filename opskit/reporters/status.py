@@ -113,8 +113,8 @@ def _row(now: Now) -> tuple[str, ...]:
     )
 
 
-def obeyed(run: runs.Run, folder: Path, word: str, before: control.Said) -> str:
-    """What becomes of the word that was said, after another one `before`, and what to type next."""
+def obeyed(run: runs.Run, folder: Path, word: str, *, new: bool) -> str:
+    """What becomes of the word that was said, which may be no news, and what to type next."""
     name = journal.environment_of(folder.name)
     at_work = next(iter(run.at_work), "")
     first = f"`{named(at_work)}` is finished first; " if at_work else ""
@@ -122,7 +122,7 @@ def obeyed(run: runs.Run, folder: Path, word: str, before: control.Said) -> str:
         return f"{folder.name}: {first}nothing else starts until `invoke continue --env={name}`."
     if word == control.STOP:
         return f"{folder.name}: {first}nothing else starts. `invoke {_later(run, name)}` goes on later."
-    goes_on = "it goes on" if before.word in (control.PAUSE, control.STOP) else "it was not paused"
+    goes_on = "it goes on" if new else "it was not paused"
     return f"{folder.name}: {goes_on}. `invoke status --env={name}` shows how far it is."
 
 

@@ -125,8 +125,8 @@ def _took(run: runs.Run) -> str:
     """How long, for who asks what a night took: with its pauses, and without."""
     if run.began_at is None:
         return ""
-    whole, alone = durations.show(run.seconds()), durations.show(run.tenants_seconds())
-    return f"it took {whole}, pauses included; the tenants' commands took {alone}."
+    alone = f", pauses included; the tenants' commands took {durations.show(run.tenants_seconds())}"
+    return f"it took {durations.show(run.seconds())}{alone if run.tenants_seconds() else ''}."
 
 
 def table(outcomes: Iterable[model.Outcome], width: int | None, *, colours: bool = False) -> str:
@@ -342,7 +342,8 @@ def history_as_json(folders: Iterable[Path]) -> str:
 def history(folders: Iterable[Path], width: int | None = None) -> str:
     """A table of runs, one a folder. The environment stands in a run's id."""
     headers = ("run", "by", "tenants", "took", "commands", "how it ended")
-    return tables.table(headers, [_row(past(each)) for each in folders], width, ("tenants", "how it ended"))
+    rows = [_row(past(each)) for each in folders]
+    return tables.table(headers, rows, width, folds=("tenants", "how it ended"), least=("commands", "by"))
 
 
 def _row(run: Past) -> tuple[str, ...]:

@@ -161,10 +161,10 @@ def _table(pending: Mapping[str, tuple[str, ...] | None], refused: Mapping[str, 
     groups = alike.together(told)
     if len(told) <= _FEW and all(len(names) <= _HANDFUL for _, names in groups):
         each = [(named(name), _pending(*said)) for name, said in told]
-        return tables.table(("tenant", "pending"), each, width(), ("pending",))
+        return tables.table(("tenant", "pending"), each, width(), folds=("pending",))
     groups.sort(key=lambda each: (not each[0][0], len(each[1])))
     rows = [(str(len(names)), _spanned(*said), some(names, _FEW)) for said, names in groups]
-    return tables.table(("tenants", "pending", "which"), rows, width(), ("pending", "which"))
+    return tables.table(("tenants", "pending", "which"), rows, width(), folds=("pending", "which"))
 
 
 def _pending(refusal: str, pending: tuple[str, ...] | None) -> str:

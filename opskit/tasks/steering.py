@@ -69,10 +69,10 @@ def _say(word: str, env: str | None, run: str | None) -> None:
     if len(folders) != 1:
         hint = "`invoke status` shows them." if folders else "`invoke runs` lists what there was."
         raise errors.UsageError(_none_or_many(folders, env), hint=hint)
-    before = control.heard(folders[0])
-    if word != control.CONTINUE or before.word in (control.PAUSE, control.STOP):
+    new = word != control.CONTINUE or control.holds_up(folders[0])
+    if new:
         control.say(folders[0], control.Said(word, wiring.operator()))
-    answer(reporter.obeyed(journal.load(folders[0]), folders[0], word, before))
+    answer(reporter.obeyed(journal.load(folders[0]), folders[0], word, new=new))
 
 
 def _none_or_many(folders: list[Path], env: str | None) -> str:

@@ -90,4 +90,5 @@ def _table(tenants: tuple[model.Tenant, ...], states: Mapping[str, model.TenantS
         rows.append(row)
     if not rows:
         return "there are no tenants."
-    return f"{tables.table(headers, rows, width(), ('name', 'latest'))}\n{plural(len(tenants), 'tenant')}"
+    table = tables.table(headers, rows, width(), folds=("name", "latest"), least=("isolation", "name"))
+    return f"{table}\n{plural(len(tenants), 'tenant')}"

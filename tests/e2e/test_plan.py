@@ -114,6 +114,6 @@ def test_a_plan_may_be_made_while_another_run_is_at_work_and_a_second_run_may_no
     assert (second.code, second.out) == (4, "")
     assert second.message.startswith("another run holds `prod`: started ")
     assert desk.runs[0].name in second.message
-    assert "`invoke runs`" in second.message
+    assert "`invoke status`" in second.message
     assert operator.UNTOUCHED in second.message
     assert (ended.code, desk.asked, len(desk.runs)) == (0, list(operator.TENANTS), 1)

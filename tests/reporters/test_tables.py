@@ -16,13 +16,13 @@ tenants    newest               pending                                  which
 3          products.0001_first  products.0002_sku to users.0005_age (4)  acme, globex, massive-dynamic
 288                             nothing                                  aperture and 287 more"""
 FOLDED = """\
-tenants    newest               pending              which
----------  -------------------  -------------------  -------------------
-3          products.0001_first  products.0002_sku    acme, globex,
-                                to users.0005_age    massive-dynamic
+tenants    newest               pending            which
+---------  -------------------  -----------------  ----------------
+3          products.0001_first  products.0002_sku  acme, globex,
+                                to users.0005_age  massive-dynamic
                                 (4)
-288                             nothing              aperture and 287
-                                                     more"""
+288                             nothing            aperture and 287
+                                                   more"""
 STACKED = """\
 tenants: 3
   newest: products.0001_first
@@ -36,12 +36,25 @@ tenants: 288
 
 @pytest.mark.parametrize(("width", "shown"), [(None, WHOLE), (102, WHOLE), (73, FOLDED), (40, STACKED)])
 def test_what_is_too_wide_is_folded_and_then_stacked(width, shown):
-    assert shown == "\n".join(line.rstrip() for line in tables.table(HEADERS, ROWS, width, FOLDS).splitlines())
+    assert shown == "\n".join(line.rstrip() for line in tables.table(HEADERS, ROWS, width, folds=FOLDS).splitlines())
 
 
 @pytest.mark.parametrize("width", range(20, 110))
 def test_no_word_is_cut_and_no_line_is_wider_than_its_words_make_it(width):
-    shown = tables.table(HEADERS, ROWS, width, FOLDS)
+    shown = tables.table(HEADERS, ROWS, width, folds=FOLDS)
     words = {word for row in ROWS for cell in row for word in cell.split()}
     assert words <= set(shown.split())
     assert max(map(len, shown.splitlines())) <= max(width, len("    products.0001_first"))
+
+
+def test_the_least_column_is_left_out_before_a_row_becomes_lines():
+    shown = tables.table(HEADERS, ROWS, 50, folds=FOLDS, least=("newest", "which"))
+    assert ["tenants", "pending", "which"] == shown.splitlines()[0].split()
+    shown = tables.table(HEADERS, ROWS, 40, folds=FOLDS, least=("newest", "which"))
+    assert ["tenants", "pending"] == shown.splitlines()[0].split()
+    shown = tables.table(HEADERS, ROWS, 20, folds=FOLDS, least=("newest", "which"))
+    assert "  newest:" in shown.splitlines()
+
+
+def test_a_table_without_rows_has_its_headers():
+    assert ["a", "b"] == tables.table(("a", "b"), [], 40).splitlines()[0].split()
