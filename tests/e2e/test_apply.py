@@ -82,8 +82,26 @@ def test_nothing_but_a_plan_of_the_same_environment_is_written_over(planned, wha
 
     result = planned.run("migrate-all", "--env=prod", "--plan", "--out=there.json")
 
-    operator.refuses(result, 2, "--out: `there.json` is there, and is no plan of `prod`: it is left as it is")
+    why = {
+        "plan of another environment": "is a plan of `staging`, not of `prod`",
+        "link": "is a link",
+        "folder": "can't be read: is a directory",
+    }.get(what, "is no plan, or not a whole one")
+    hint = "name another file, or move that one away."
+    operator.refuses(result, 2, f"--out: `there.json` {why}. it is left as it is", hint)
     assert before == (None if there.is_dir() else there.read_text())
+
+
+def test_a_plan_that_somebody_edited_is_not_written_over_and_is_said_to_be_edited(planned):
+    file = planned.folder / "plan.json"
+    edited = file.read_text().replace('"everything": false', '"everything": true')
+    file.write_text(edited)
+
+    result = planned.run("migrate-all", "--env=prod", "--plan", "--out=plan.json")
+
+    what = "--out: `plan.json` was changed after opskit wrote it: what was reviewed is not known. it is left as it is"
+    operator.refuses(result, 2, what, "name another file, or move that one away.")
+    assert file.read_text() == edited
 
 
 def test_a_plan_that_can_not_be_written_says_so(planned):
@@ -160,14 +178,12 @@ def test_a_plan_of_another_environment_is_refused(planned):
     "flag", ["--tenants=acme", "--exclude=acme", "--all", "--shared", "--stagger=1s", "--fail-fast", "--timeout=2m"]
 )
 def test_a_flag_that_contradicts_the_plan_is_refused(planned, flag):
-    name = {"--fail-fast": "--max-failures"}.get(flag, flag.partition("=")[0])
-
     result = apply(planned, flag)
 
     operator.refuses(
         result,
         2,
-        f"{name}: the plan that was reviewed says otherwise",
+        f"{flag.partition('=')[0]}: the plan that was reviewed says otherwise",
         "leave it out, or make a new plan",
     )
 
