@@ -273,3 +273,8 @@ def test_what_is_printed_again_and_again_is_new_each_time(tmp_path):
 
 def test_of_a_tenant_without_a_file_all_is_new(tmp_path):
     assert files.New(tmp_path, "acme").of("one\n") == "one\n"
+
+
+def test_an_event_stands_in_the_file_in_words_and_is_known_there(tmp_path):
+    event = '{"v": 1, "seq": 1, "event": "TenantStarted", "tenant": "acme", "pending": ["x.1"]}\n'
+    assert new_of(tmp_path, "migrating (1 pending)\n", event, "one\n") == "one\n"
