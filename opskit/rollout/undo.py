@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from opskit import model
 from opskit.rollout import controls, plan
@@ -36,16 +37,18 @@ def make_plan(
     ways: Mapping[str, model.WayBack],
     held: Mapping[str, str],
     how: model.Controls,
+    uncertain: Mapping[str, str] = MappingProxyType({}),
 ) -> model.Plan:
     """Who is taken back, who has nothing left to take back (current), and who is refused: not touched at all.
 
     `tenants` are all that there are; `held` is {tenant_id: why it must not be started now}, which says nothing where
-    nothing is left. Raises UsageError and CannotStart for a canary, as a plan forwards does.
+    nothing is left; `uncertain` is the same for those of which nobody knows what the run changed. Raises UsageError and
+    CannotStart for a canary, as a plan forwards does.
     """
     there = {tenant.id for tenant in tenants}
     refused = {name: _refusal(name, ways, held) for name in ways if name in there}
     refused = {name: why for name, why in refused.items() if why}
-    refused |= {name: _UNTOLD for name in ways if name not in there}
+    refused |= {name: _UNTOLD for name in ways if name not in there} | dict(uncertain)
     mine = tuple(tenant for tenant in tenants if tenant.id in ways and tenant.id not in refused)
     todo = controls.ordered(tuple(tenant for tenant in mine if ways[tenant.id].left), how.order, {})
     batches, canaries = plan.batches(todo, tenants, refused, how)

@@ -312,7 +312,10 @@ class Rollout:
         self.listed.update(tenant.id for tenant in tenants)
         self.ways.update(undoing.ways(self.asked, undo))
         held = undoing.held(self.asked, undo, self.record.journal.run_id)
-        made = undo_plan.make_plan(tenants, self.ways, held, self.asked.environment.rollout)
+        unsure = dict.fromkeys(undo.uncertain, undoing.UNSURE)
+        made = undo_plan.make_plan(tenants, self.ways, held, self.asked.environment.rollout, unsure)
+        if unsure:
+            self.notice(undoing.told(undo.uncertain, self.asked.environment.name, undo.run_id))
         left = made.batches or made.refused
         doing = f"taking back what run {undo.run_id} applied"
         self.notice(doing if left else f"nothing is left to take back of run {undo.run_id}")

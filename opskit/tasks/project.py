@@ -43,6 +43,7 @@ class Undo:
 
     run_id: str
     applied: Mapping[str, tuple[str, ...]]
+    uncertain: tuple[str, ...] = ()  # tenants of which nobody knows what it applied
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,16 @@ def environment_of(folder: Path) -> str:
 
 
 def meant(folder: Path, run: runs.Run) -> project.Undo:
-    return project.Undo(folder.name, undo.changed(run))
+    return project.Undo(folder.name, undo.changed(run), undo.uncertain(run))
+
+
+UNSURE = "nobody knows what the run did there"
+
+
+def told(lost: tuple[str, ...], environment: str, run_id: str) -> str:
+    """Who is not taken back since nobody knows what the run did there, and what to type."""
+    again = f"`invoke migrate-all --env={environment} --resume={run_id}` finds out"
+    return f"not taken back: {plural(len(lost), 'tenant')} ({some(lost)}): {UNSURE}. {again}"
 
 
 def refuse_framework(asked: project.Project) -> None:
@@ -159,10 +168,9 @@ def _not_back(run_id: str, run: runs.Run, environment: str, found: Mapping[str, 
     """Who is not taken back, and what."""
     for why, names in _refused(found).items():
         yield f"not taken back: {plural(len(names), 'tenant')} ({some(names)}): {printable(why)}."
-    unsure = undo.uncertain(run)
-    if unsure:
-        again = f"`invoke migrate-all --env={environment} --resume={run_id}` finds out"
-        yield f"not taken back, since nobody knows what the run did there: {some(unsure)}. {again}."
+    lost = undo.uncertain(run)
+    if lost:
+        yield f"{told(lost, environment, run_id)}."
     if undo.shared(run):
         yield f"the shared database keeps {some(undo.shared(run))}: that is taken back by hand, and last."
     done = sum(1 for way in found.values() if not way.left and not way.refusal)

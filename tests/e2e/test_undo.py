@@ -239,3 +239,23 @@ def test_commands_of_ones_own_can_not_say_what_can_be_reversed(desk):
         assert (result.code, result.out) == (2, "")
         assert "`custom` can't say what can be reversed: it has commands of its own." in result.message
     assert desk.asked == list(operator.TENANTS)
+
+
+def test_whom_the_run_lost_is_named_and_left_alone_and_that_is_no_success(shop):
+    run = migrate(shop)
+    record = shop.runs[0] / "journal.jsonl"
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if not ('"TenantVerified"' in line and '"globex"' in line)))
+    why = "nobody knows what the run did there"
+    told = f"not taken back: 1 tenant (globex): {why}. `invoke migrate-all --env=prod --resume={run}` finds out"
+
+    shown = shop.run("undo", f"--run={run}")
+    done = shop.run("undo", f"--run={run}", "--yes", "--format=json")
+
+    assert f"{told}." in shown.out.splitlines()
+    assert told in done.err
+    assert (done.code, pending(shop)) == (5, {"acme": [SKU], "globex": []})
+    assert {each["tenant_id"]: each["error"] for each in json.loads(done.out)["outcomes"]} == {
+        "acme": "",
+        "globex": f"{why} (no command was sent)",
+    }

@@ -98,3 +98,11 @@ def test_who_can_not_be_asked_is_not_known_to_be_back():
 def test_a_lost_one_stays_unknown_with_what_was_seen():
     lost = model.Outcome("a", STATUS.UNKNOWN, error="lost", attempt=1)
     assert "lost (asked just now, 1 migration is pending there)" == verify.taken_back(lost, (X,), state(X)).error
+
+
+def test_of_whom_nobody_knows_what_the_run_did_is_named_and_not_touched():
+    made = undo.make_plan(TENANTS, {"a": BACK}, {}, model.Controls(), {"b": "nobody knows"})
+    assert ([["a"]], {"b": "nobody knows"}) == (
+        [[each.id for each in batch.tenants] for batch in made.batches],
+        made.refused,
+    )

@@ -41,7 +41,7 @@ def test_who_is_not_taken_back_is_told_with_what_to_do():
     shared = model.Outcome("(shared)", model.Status.MIGRATED, ("c.0001_s",), verified=True, attempt=1)
     assert shown({"x": refused, "y": refused, "z": model.WayBack()}, lost, shared) == [
         "not taken back: 2 tenants (x, y): it can't be reversed: a.0002_z (RunPython).",
-        "not taken back, since nobody knows what the run did there: lost. "
+        "not taken back: 1 tenant (lost): nobody knows what the run did there. "
         f"`invoke migrate-all --env=prod --resume={RUN}` finds out.",
         "the shared database keeps c.0001_s: that is taken back by hand, and last.",
         "1 of 3 tenants has nothing left of it.",
