@@ -242,7 +242,10 @@ def _add_migration(project: Any) -> str:
 _STANDARD = "migrate_schemas --tenant --executor=standard"
 _MIGRATE_SCHEMAS = {
     "the framework's own `migrate_schemas`": ("django-tenants", _STANDARD),
-    "… with its multiprocessing executor": ("django-tenants", "migrate_schemas --tenant --executor=multiprocessing"),
+    "`migrate_schemas`, multiprocessing executor": (
+        "django-tenants",
+        "migrate_schemas --tenant --executor=multiprocessing",
+    ),
 }
 _ONE_TENANT = "migratetenant --tenant-id={}"
 _ONE_SCHEMA = "migrate_schemas --schema={} --executor=standard"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from typing import Any
 import contenders
 import measuring
 import projects
-from measuring import Lap, Race
+from measuring import Lap, Race, Row
 
 CASES = {"one": "one new migration", "nothing": "nothing pending", "fresh": "fresh tenants"}
+WARM = "opskit"
 LOOPS = ("the shell loop over ssh", "an Ansible playbook, pipelining on", "a Fabric loop")
 LEAST = {
     ("one", "omnitenant"): {**dict.fromkeys(LOOPS, 10.0), "the framework's own `migratetenants`": 1 / 1.5},
@@ -55,7 +57,7 @@ class Way:
 def ways(case: str, name: str) -> dict[str, Way]:
     """{a word for `--ways`: how it is done}, opskit first."""
     found = {
-        "warm": Way("opskit", lambda them, _: them.opskit()),
+        "warm": Way(WARM, lambda them, _: them.opskit()),
         "cold": Way("opskit, `--runner=cold`", lambda them, _: them.opskit("--runner=cold")),
         "shell": Way(LOOPS[0], lambda them, ids: them.shell_loop(ids), loops=True),
         "ansible": Way(LOOPS[1], lambda them, ids: them.ansible_loop(ids)),
@@ -82,6 +84,7 @@ class Course:
     def __init__(self, given: Any, postgres: Any, sshd: Any, folder: Path) -> None:
         self._kind = projects.KINDS[given.project]
         self._changes = given.case != "nothing"
+        self.commands = 0.0  # seconds that opskit's last run spent in the tenants' commands, as the host timed them
         self._sshd = sshd
         self._folder = folder
         self._project, self._ids = self._kind.make(postgres, folder, given.tenants, fresh=given.case == "fresh")
@@ -100,7 +103,11 @@ class Course:
         project = projects.copied(project) if self._changes else project
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         them = contenders.Contenders(project, self._sshd, folder / "operator", self._kind.framework, self._kind.one)
-        seconds = measuring.timed(lambda: way.run(them, ids))
+        began = time.perf_counter()
+        report = way.run(them, ids)
+        seconds = time.perf_counter() - began
+        if report and way.contender == WARM:
+            self.commands = sum(row["seconds"] for row in report["outcomes"])
         behind = [tenant for tenant, history in projects.histories(project, ids) if not self._is_home(history)]
         if behind:
             measuring.missing(f"{way.contender} left {len(behind)} tenants behind, {behind[0]} the first.")
@@ -133,7 +140,17 @@ def main() -> None:
         laps = [course.lap(there[each], looped, given.times if each == "warm" else 1) for each in chosen]
     least = LEAST.get((given.case, given.project), {})
     race = Race(about, given.tenants, tuple(replace(lap, least=least.get(lap.contender)) for lap in laps))
-    measuring.report(given, race)
+    measuring.report(given, race, *_inside(race, course.commands))
+
+
+def _inside(race: Race, commands: float) -> list[Row]:
+    """Where opskit's time goes: in the tenants' commands, or around them."""
+    seconds = race.laps[0].seconds
+    if not commands or race.laps[0].contender != WARM:
+        return []
+    around = measuring.ms((seconds - commands) / race.tenants)
+    what = f"{race.case}, {race.tenants} tenants: in the commands, and around them"
+    return [Row(what, f"{measuring.ms(commands / race.tenants)} and {around} a tenant")]
 
 
 if __name__ == "__main__":
