@@ -44,6 +44,7 @@ def environment(name: str, entry: schema.Inventory, place: Place) -> model.Envir
             statement_timeout=entry.rollout.statement_timeout,
             stop_after_same=entry.rollout.stop_after_same,
             retries=entry.rollout.retries,
+            forks=entry.rollout.forks,
         ),
         timeout=None if math.isinf(entry.rollout.timeout) else entry.rollout.timeout,
         runner=model.Runner(entry.rollout.runner),

@@ -27,6 +27,9 @@ ALLOWANCE: Form = {
 RETRIES: Form = {
     "anyOf": [{"type": "integer", "minimum": 0, "maximum": 10}, {"type": "string", "pattern": r"^\s*\d{1,2}\s*$"}],
 }
+FORKS: Form = {
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": 64}, {"type": "string", "pattern": r"^\s*\d{1,2}\s*$"}],
+}
 SAME: Form = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "string", "pattern": r"^\s*\d{1,6}\s*$"}]}
 WORDS: Form = {"anyOf": [TEXT, {"type": "array", "items": {"type": _SCALAR}, "minItems": 1}]}
 TEXTS: Form = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}

@@ -271,6 +271,13 @@ class RolloutEntry(Entry):
         "The pause between the end of one tenant's command and the start of the next. `--stagger` overrides it",
         example="10s",
     )
+    forks: Annotated[int, PlainValidator(values.forks), WithJsonSchema(forms.FORKS)] = told(
+        1,
+        "1 to 64",
+        "How many tenants are migrated at a time, spread over the hosts: "
+        "[several at a time](tasks.md#several-at-a-time). Not together with `stagger`. `--forks` overrides it",
+        example="4",
+    )
     canary: Annotated[Any, PlainValidator(values.canary), WithJsonSchema(forms.TEXTS)] = told(
         None,
         "a count, or a list of ids and globs",

@@ -172,6 +172,10 @@ def retries(value: object) -> int:
     return _as_flag(lambda: controls.parse_retries(_scalar(value)))
 
 
+def forks(value: object) -> int:
+    return _as_flag(lambda: controls.parse_forks(_scalar(value)))
+
+
 def same(value: object) -> int:
     return _as_flag(lambda: controls.parse_same(_scalar(value)))
 

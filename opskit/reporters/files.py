@@ -59,8 +59,7 @@ class TenantFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: IO[str] | None = None
-        self._tenant = ""  # whose file is open
+        self._open: dict[str, IO[str]] = {}  # {tenant_id: its file}
         self._failed = ""
 
     def __call__(self, event: model.Event) -> None:
@@ -69,32 +68,31 @@ class TenantFiles:
                 raise errors.JournalError(self._failed)
             case model.Output(tenant, text) if text and not self._failed:
                 self._write(tenant, text)
-            case model.TenantFinished():
-                self._end()
+            case model.TenantFinished(_, outcome):
+                self._end(outcome.tenant)
 
     def _write(self, tenant: str, text: str) -> None:
-        if self._file and self._tenant != tenant:  # what was recalled has no end of its own
-            self._end()
         try:
-            if self._file is None:
-                self._file, self._tenant = _open(journal.tenant_file(self._folder, tenant)), tenant
-            self._file.write(events.in_words(text))
-            self._file.flush()  # whoever kills this process leaves what it has heard
+            file = self._open.get(tenant) or _open(journal.tenant_file(self._folder, tenant))
+            self._open[tenant] = file
+            file.write(events.in_words(text))
+            file.flush()  # whoever kills this process leaves what it has heard
         except OSError as error:
             self._fail(error)
         except errors.JournalError as error:
             self._failed = str(error)
 
     def close(self) -> None:
-        self._end()
+        for tenant in list(self._open):
+            self._end(tenant)
 
-    def _end(self) -> None:
-        if self._file:
+    def _end(self, tenant: str) -> None:
+        file = self._open.pop(tenant, None)
+        if file is not None:
             try:
-                self._file.close()
+                file.close()
             except OSError as error:
                 self._fail(error)
-            self._file = None
 
     def _fail(self, error: OSError) -> None:
         self._failed = f"{self._folder}/tenants can't be written: {error.strerror}"

@@ -1,4 +1,4 @@
-"""The live view on a terminal: overall bar, count, ETA, the tenant at work and its last line."""
+"""The live view on a terminal: overall bar, count, ETA, the tenants at work and the last line of each."""
 
 from __future__ import annotations
 
@@ -49,12 +49,13 @@ class Live:
         self._bar = Progress(console=self._console)
         self._task = self._bar.add_task("", total=0)
         self._eta = eta.Eta()
-        self._since = time.monotonic()  # the last command began, or ended
-        self._at_work = ""
+        self._since = time.monotonic()  # the last command ended
+        self._at_work: dict[str, float] = {}  # {tenant_id: when it began}
         self._begun = False
         self._total = 0
         self._done: set[str] = set()
-        self._now = Text("")
+        self._now: dict[str, Text] = {}  # a line for each that is at work
+        self._next = Text("")  # who waits, or what a hook does
         self._live = RichLive(
             console=self._console, refresh_per_second=_REFRESH, transient=True, get_renderable=self._view
         )
@@ -72,9 +73,10 @@ class Live:
                 self._eta.take(plan)
                 self._start()
             case model.TenantStarted(_, tenant):
-                self._at_work, self._begun, self._since = tenant, True, time.monotonic()
+                self._at_work[tenant], self._begun, self._next = time.monotonic(), True, Text("")
                 self._show(tenant, "starting")
             case model.TenantFollowed(_, tenant):
+                self._at_work[tenant] = time.monotonic()
                 self._show(tenant, "followed")
             case model.Output(tenant, text, partial):
                 self._output(tenant, text, partial)
@@ -87,16 +89,18 @@ class Live:
                 self._done.add(outcome.tenant)  # a retry is no further tenant
                 self._bar.update(self._task, completed=len(self._done))
                 self._eta.done(outcome)
-                self._at_work, self._since = "", time.monotonic()
-                self._show("", "")
+                self._at_work.pop(outcome.tenant, None)
+                self._now.pop(outcome.tenant, None)
+                self._next = Text("")
+                self._since = time.monotonic()
             case model.RunFinished():
                 self.stop()
 
     def _left(self) -> float | None:
-        passed = time.monotonic() - self._since
+        now = time.monotonic()
         if self._at_work:
-            return self._eta.seconds(at_work={self._at_work: passed})
-        return self._eta.seconds(idle=passed if self._begun else None)
+            return self._eta.seconds(at_work={tenant: now - began for tenant, began in list(self._at_work.items())})
+        return self._eta.seconds(idle=now - self._since if self._begun else None)
 
     def stop(self) -> None:
         if self._started:
@@ -118,7 +122,11 @@ class Live:
             self._show(tenant, last)
 
     def _show(self, tenant: str, text: str) -> None:
-        self._now = self._text(f"{named(tenant)}: {text}" if tenant else "", no_wrap=True, overflow="crop")
+        line = self._text(f"{named(tenant)}: {text}", no_wrap=True, overflow="crop")
+        if tenant in self._at_work:
+            self._now[tenant] = line
+        else:
+            self._next = line
 
     def _text(self, text: str, **style: Any) -> Text:
         """`text` as wide as it will be: an escape that is made later would wrap, and the view not find back."""
@@ -129,5 +137,8 @@ class Live:
         self._bar.columns = self._columns[max(width for width in self._columns if width <= self._console.width)]
         view = Table.grid()
         view.add_row(self._bar)
-        view.add_row(self._now)
+        for line in list(self._now.values()):  # another thread draws than the one that hears
+            view.add_row(line)
+        if self._next or not self._now:
+            view.add_row(self._next)
         return view

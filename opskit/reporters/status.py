@@ -15,21 +15,36 @@ from opskit.rollout import run as runs
 
 
 @dataclass(frozen=True)
+class AtWork:
+    """A tenant whose command is running. Times are in seconds; what nobody knows is None."""
+
+    tenant: str
+    host: str
+    attempt: int
+    seconds: float  # that it has been at work
+    usual: float | None  # that it took the last time
+
+
+@dataclass(frozen=True)
 class Now:
-    """One run at one moment. Times are in seconds; what nobody knows is None, or empty."""
+    """One run at one moment. Times are in seconds; what nobody knows is None, or empty.
+
+    `host`, `tenant`, `attempt`, `seconds` and `usual` are those of the first that is `at_work`.
+    """
 
     run_id: str
     environment: str
     operator: str
     host: str
     state: str  # "asking", "migrating", "taking back", "waiting", "pausing", "stopping", or why it is paused
-    tenant: str  # that is at work
+    tenant: str
     attempt: int
-    seconds: float | None  # that it has been at work
-    usual: float | None  # that it took the last time
+    seconds: float | None
+    usual: float | None
     done: int  # tenants whose command has ended
     total: int  # tenants that get a command
     left: float | None  # until the run ends, pauses included
+    at_work: tuple[AtWork, ...]
 
 
 def look(folder: Path, now: datetime) -> Now:
@@ -38,22 +53,26 @@ def look(folder: Path, now: datetime) -> Now:
     started = run.started
     ids = [tenant.id for plan in run.plans for batch in plan.batches for tenant in batch.tenants]
     ended = [name for name in dict.fromkeys(ids) if name not in run.ahead and name in run.outcomes]
-    at_work = next(iter(run.at_work.values()), None)
-    seconds = (now - at_work.at).total_seconds() if at_work else None
     expected = {name: usual for plan in run.plans for name, usual in plan.expected.items()}
+    at_work = tuple(
+        AtWork(name, begun.host, begun.attempt, (now - begun.at).total_seconds(), expected.get(name))
+        for name, begun in run.at_work.items()
+    )
+    first = at_work[0] if at_work else None
     return Now(
         run_id=folder.name,
         environment=journal.environment_of(folder.name),
         operator=started.operator if started else "",
-        host=at_work.host if at_work else (started.host if started else ""),
+        host=first.host if first else (started.host if started else ""),
         state=_state(run, control.heard(folder)),
-        tenant=at_work.tenant if at_work else "",
-        attempt=at_work.attempt if at_work else 0,
-        seconds=seconds,
-        usual=expected.get(at_work.tenant) if at_work else None,
+        tenant=first.tenant if first else "",
+        attempt=first.attempt if first else 0,
+        seconds=first.seconds if first else None,
+        usual=first.usual if first else None,
         done=len(ended),
         total=len(set(ids)),
         left=_left(run, ended, now),
+        at_work=at_work,
     )
 
 
@@ -101,23 +120,27 @@ def as_table(folders: Iterable[Path], now: datetime) -> str:
 
 
 def _row(now: Now) -> tuple[str, ...]:
-    usual = f" (usually {durations.show(now.usual)})" if now.usual is not None else ""
     return (
         now.run_id,
         printable(now.operator),
         printable(now.state),
         f"{now.done} of {now.total}",
-        f"{named(now.tenant)} on {printable(now.host)}" if now.tenant else "",
-        f"{durations.show(now.seconds)}{usual}" if now.seconds is not None else "",
+        "\n".join(f"{named(each.tenant)} on {printable(each.host)}" for each in now.at_work),
+        "\n".join(_time(each) for each in now.at_work),
         durations.show(now.left) if now.left is not None else "?",
     )
+
+
+def _time(each: AtWork) -> str:
+    usual = f" (usually {durations.show(each.usual)})" if each.usual is not None else ""
+    return f"{durations.show(each.seconds)}{usual}"
 
 
 def obeyed(run: runs.Run, folder: Path, word: str, *, new: bool) -> str:
     """What becomes of the word that was said, which may be no news, and what to type next."""
     name = journal.environment_of(folder.name)
-    at_work = next(iter(run.at_work), "")
-    first = f"`{named(at_work)}` is finished first; " if at_work else ""
+    at_work = " and ".join(f"`{named(each)}`" for each in run.at_work)
+    first = f"{at_work} {'is' if len(run.at_work) == 1 else 'are'} finished first; " if at_work else ""
     if word == control.PAUSE:
         return f"{folder.name}: {first}nothing else starts until `invoke continue --env={name}`."
     if word == control.STOP:

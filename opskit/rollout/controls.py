@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from opskit import errors, model
 
+MOST_FORKS = 64  # each is a connection, and a process that has loaded the project
 ORDERS = ("listed", "name", "smallest-first", "slowest-first")
 
 
@@ -37,6 +38,14 @@ def parse_retries(text: str) -> int:
     match = re.fullmatch(r"\d{1,2}", text.strip())
     if match is None or int(match[0]) > 10:  # noqa: PLR2004 - the backoff of more is hours
         raise errors.UsageError(f"expected a number from 0 to 10, found `{text}`")
+    return int(match[0])
+
+
+def parse_forks(text: str) -> int:
+    """How many tenants at a time, from 1 on. Raises UsageError."""
+    match = re.fullmatch(r"\d{1,2}", text.strip())
+    if match is None or not 1 <= int(match[0]) <= MOST_FORKS:
+        raise errors.UsageError(f"expected a number from 1 to {MOST_FORKS}, found `{text}`")
     return int(match[0])
 
 

@@ -16,13 +16,14 @@ class Eta:
     def __init__(self) -> None:
         self._left: dict[str, float | None] = {}  # {tenant_id: seconds it usually takes}
         self._stagger = 0.0
+        self._forks = 1
         self._known = 0.0  # seconds, of those left that have a history
         self._strangers = 0  # those left that have none
         self._sum, self._number = 0.0, 0  # of all the durations there are, the mean's
 
     def take(self, plan: model.Plan) -> None:
         """A plan has been made: its tenants are to be done, too."""
-        self._stagger = plan.stagger
+        self._stagger, self._forks = plan.stagger, plan.forks
         for tenant in (tenant for batch in plan.batches for tenant in batch.tenants):
             self._forget(tenant.id)
             usual = plan.expected.get(tenant.id)
@@ -56,7 +57,9 @@ class Eta:
         for tenant, worked in (at_work or {}).items():
             usual = self._left.get(tenant, 0.0)
             work -= min(worked, mean if usual is None else usual)
-        return max(0.0, work) + self._pauses(pausing=idle is not None and not at_work, idle=idle or 0.0)
+        at_once = max(1, min(self._forks, len(self._left)))
+        pauses = self._pauses(pausing=idle is not None and not at_work, idle=idle or 0.0)
+        return max(0.0, work) / at_once + pauses
 
     def _pauses(self, *, pausing: bool, idle: float) -> float:
         if not self._left:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from opskit import model
@@ -51,15 +51,16 @@ def before(run: runs.Run, code: Mapping[str, str]) -> dict[str, tuple[str, ...] 
     return found
 
 
-def still_open(outcome: model.Outcome, host: str, serving: str) -> str:
+def still_open(outcome: model.Outcome, host: str, serving: Collection[str]) -> str:
     """Why a tenant whose end nobody knows may still be at work, "" where the lock proves that it is not.
 
     The host's lock is held for as long as a command of the run lives there: who has it now knows that no such
     command does. It says nothing about another host.
     """
-    if outcome.status is not model.Status.UNKNOWN or not host or host == serving:
+    if outcome.status is not model.Status.UNKNOWN or not host or host in serving:
         return ""
-    return f"it was at work on {host}, and {serving} serves now: nobody can say that it is over there"
+    now = f"{' and '.join(serving)} serve{'s' if len(serving) == 1 else ''} now"
+    return f"it was at work on {host}, and {now}: nobody can say that it is over there"
 
 
 def settled(outcome: model.Outcome, was: tuple[str, ...] | None, now: model.TenantState | None) -> model.Outcome | None:

@@ -21,6 +21,7 @@ from opskit.rollout import drive, plan, resume, settle, squashes, step, verify
 from opskit.rollout import undo as undo_plan
 from opskit.tasks import (
     attending,
+    crew,
     desk,
     gate,
     hooks,
@@ -74,7 +75,14 @@ def _migrate(
         again = options.resume
         run_id = again.folder.name if again else journal.new_id(Path(reached.root), reached.name, clock.now())
         hold = fleet.Hold(run_id, wiring.operator(), clock.now().isoformat())
-        made = fleet.Fleet(reached, hold, lock_wait=options.lock_wait, resumes=again is not None, notice=complain)
+        made = fleet.Fleet(
+            reached,
+            hold,
+            lock_wait=options.lock_wait,
+            resumes=again is not None,
+            notice=complain,
+            worker=0 if reached.rollout.forks > 1 else None,
+        )
         with contextlib.closing(made) as hosts:
             _open(hosts, Path(reached.root))
             if again:
@@ -95,6 +103,7 @@ def _migrate(
                     return rollout.go()
                 finally:  # where it has not ended yet: a maintenance mode must not be left behind
                     rollout.around.end("opskit itself broke")
+                    rollout.dismiss()
 
 
 def _open(hosts: fleet.Fleet, root: Path) -> None:
@@ -144,12 +153,16 @@ class Rollout:
     attends: attending.Attending
     listed: set[str] = field(default_factory=set)  # the tenants there were when the run began
     ways: dict[str, model.WayBack] = field(default_factory=dict)  # of the tenants that are taken back
-    heard: list[Mapping[str, Any]] = field(default_factory=list)  # records of commands whose end nobody had heard
+    heard: list[tuple[fleet.Fleet, Mapping[str, Any]]] = field(default_factory=list)
+    """The records of commands whose end nobody had heard, and where each is."""
+    staff: list[Rollout] = field(default_factory=list)  # this run as the other workers see it, each with its own fleet
+    read: set[tuple[Any, Any]] = field(default_factory=set)  # the records on hosts that were told of
+    places: dict[str, fleet.Fleet] = field(default_factory=dict)  # {tenant_id: where its command was sent last}
 
     def go(self) -> int:
         """All the steps after the lock. Before the first command an error is the whole answer, after it not."""
         reason, error = self._through()
-        self.interrupted.at_work = False
+        self.interrupted.at_work.clear()
         run = self.record.run
         started = any(name in run.at_work or run.outcomes[name].attempt for name in self.record.started)
         if started and not isinstance(error, errors.Interrupted):
@@ -188,22 +201,32 @@ class Rollout:
         """Say what was left at work, and where, and the command that picks it up."""
         if not self.interrupted.at_work:
             return
-        self.asked.fleet.end()  # where that was asked for, and not said yet
+        self.record.hear_only_me()
+        left = {tenant: self.places.get(tenant, self.asked.fleet) for tenant in self.record.run.at_work}
+        for hosts in left.values():
+            hosts.end()  # where that was asked for, and not said yet
         run, name = self.record.folder.name, self.asked.environment.name
         again = f"`invoke migrate-all --env={name} --resume={run}`"
         if self.options.undo:
             again = f"`invoke undo --run={self.options.undo.run_id} --yes`"
-        for tenant in self.record.run.at_work:
-            left = f"left `{named(tenant)}` on {self.asked.fleet.at_work}"
-            self._late_notice(f"{left}: it is being ended, and how is written down there. {again} picks it up")
+        for tenant, hosts in left.items():
+            where = f"left `{named(tenant)}` on {hosts.at_work}"
+            self._late_notice(f"{where}: it is being ended, and how is written down there. {again} picks it up")
 
     def _begin(self) -> None:
-        hosts = self.asked.fleet
         self._tell(model.RunResumed(**self._sitting()) if self.options.resume else self._started())
         if self.options.applies:
             self.notice(reviewing.told(self.options.applies))
         if self.options.override:
             self.notice(requiring.told(redaction.redact(self.options.override), self.asked.environment))
+        self.read_what_is_left()
+        if self.options.resume:  # what it lost may be on any of its hosts
+            for _ in range(1, min(self.asked.environment.rollout.forks, len(self.asked.environment.hosts))):
+                self._hire()
+
+    def read_what_is_left(self) -> None:
+        """Follow what an earlier part of this run left at work here, and tell what nobody has heard yet."""
+        hosts = self.asked.fleet
         if hosts.ready.records:
             self.asked.find_framework()  # what reads how they ended
         heard = set()
@@ -212,19 +235,26 @@ class Rollout:
             heard.add(hosts.heard)
         hosts.take_lock()
         for left in hosts.ready.records:
+            record = (left.get("path"), left.get("started"))
             if left.get("path") in heard:
                 hosts.forget(left)
-                continue
-            name = str(left.get("label", "?"))
-            ours = left.get("run") == self.record.journal.run_id
-            hear = self._hears_new(name) if ours else functools.partial(self._hear, name)
-            reply = hosts.recall(left, self.asked.framework.marks, hear)
-            self.notice(_left_behind(left, reply.tail if reply else str(left.get("tail", ""))))
-            if reply is None:
-                continue
-            if ours and reply.exit is not None:
-                self._heard_late(name, reply)
-            self.heard.append(left)
+            elif record not in self.read:
+                self._hear_of(left)
+            self.read.add(record)
+
+    def _hear_of(self, left: Mapping[str, Any]) -> None:
+        """Tell how a command ended that nobody was there to hear, and fetch what it printed."""
+        hosts = self.asked.fleet
+        name = str(left.get("label", "?"))
+        ours = left.get("run") == self.record.journal.run_id
+        hear = self._hears_new(name) if ours else functools.partial(self._hear, name)
+        reply = hosts.recall(left, self.asked.framework.marks, hear)
+        self.notice(_left_behind(left, reply.tail if reply else str(left.get("tail", ""))))
+        if reply is None:
+            return
+        if ours and reply.exit is not None:
+            self._heard_late(name, reply)
+        self.heard.append((hosts, left))
 
     def _take_up(self, left: Mapping[str, Any]) -> None:
         """Hear a tenant that an earlier part of this run left at work to its end. Raises ConnectError where it is lost.
@@ -237,15 +267,15 @@ class Rollout:
         since, process = _when(left.get("started")), left.get("pid")
         process = process if isinstance(process, int) else None
         self.record.emit(model.TenantFollowed(self.clock.now(), tenant.id, attempt, host, since, process))
-        self.attends.begin(tenant.id, None)
-        self.interrupted.patient = self.interrupted.began = self.interrupted.at_work = True
+        self._attend(tenant, None)
+        self.interrupted.patient = self.interrupted.began = True
         patterns, timeout = self.asked.framework.marks, self.asked.environment.timeout
         try:
             reply = self.asked.fleet.take_up(left, patterns, self._hears_new(tenant.id), timeout)
             outcome = self._outcome(tenant, reply)
         finally:
             self.interrupted.patient = False
-        self.interrupted.at_work = False
+        self.interrupted.at_work.discard(tenant.id)
         self.record.emit(model.TenantFinished(self.clock.now(), replace(outcome, attempt=attempt)))
         if self.interrupted.asked:
             raise KeyboardInterrupt
@@ -319,7 +349,7 @@ class Rollout:
         left = made.batches or made.refused
         doing = f"taking back what run {undo.run_id} applied"
         self.notice(doing if left else f"nothing is left to take back of run {undo.run_id}")
-        self._refuse_timeouts(made)
+        self.refuse_timeouts(made)
         return self._drive(made)
 
     def _migrate(self) -> str:
@@ -345,7 +375,8 @@ class Rollout:
             self.notice(squashed)
         if made.batches:
             watchfulness.switch_on(self.asked)
-        self._refuse_timeouts(made)
+        self.refuse_timeouts(made)
+        self._fill(made)
         if made.batches and not confirmed:
             self._confirm(f"migrate {plural(sum(len(batch.tenants) for batch in made.batches), 'tenant')} of")
         return self._drive(made)
@@ -354,7 +385,7 @@ class Rollout:
         """What is pending, and who may still be at work: of a resumed run those that it lost, else those of all."""
         return self.asked.survey(self._doubtful()) if self.options.resume else self.asked.first_survey()
 
-    def _refuse_timeouts(self, made: model.Plan) -> None:
+    def refuse_timeouts(self, made: model.Plan) -> None:
         """Raises CannotStart where the limits in the databases would not hold for those who get a command."""
         if made.batches:
             timeouts.refuse(self.asked, {tenant.id for batch in made.batches for tenant in batch.tenants})
@@ -379,7 +410,8 @@ class Rollout:
     def _left(self, tenants: tuple[model.Tenant, ...], survey: model.Survey | None) -> tuple[model.Tenant, ...]:
         """The tenants that are to be tried again; what the evidence says of the others is told."""
         hosts = self.asked.fleet
-        left = resuming.left(self.options, tenants, survey, hosts.host, hosts.application_name)
+        ours = tuple(dict.fromkeys((hosts.host, *(worker.asked.fleet.host for worker in self.staff))))
+        left = resuming.left(self.options, tenants, survey, ours, hosts.application_name)
         for outcome in left.known:
             self.record.emit(model.TenantVerified(self.clock.now(), outcome))
         for text in left.notices:
@@ -448,18 +480,20 @@ class Rollout:
         self.around.begin(made)
         self._tell(model.PlanMade(self.clock.now(), _kept(made)))
         while self.heard:  # a run without a plan leaves nothing behind: what it heard is told to the next one again
-            self.asked.fleet.forget(self.heard.pop())
+            hosts, record = self.heard.pop()
+            hosts.forget(record)
         self.interrupted.patient = self.interrupted.began = True
+        several = self._crew(made)
         try:
             watched = drive.Watch(
-                host=lambda: self.asked.fleet.host,
+                host=lambda: several.host if several else self.asked.fleet.host,
                 word=self.desk.word,
                 pause=self.desk.pause,
                 gate=functools.partial(self._ask_gate, made.gate),
                 look=self._look,
                 before=self.record.run.outcomes,
             )
-            return drive.drive(made, self._run, self._tell, self.clock, watched)
+            return drive.drive(made, several or self._run, self._tell, self.clock, watched)
         finally:
             self.interrupted.patient = False
 
@@ -487,25 +521,86 @@ class Rollout:
         self.around.heard(event)
 
     def _run(self, tenant: model.Tenant, attempt: int) -> model.Outcome:
+        held = self._begins(tenant, attempt)
+        return self.work(tenant, attempt) if held is None else held
+
+    def _begins(self, tenant: model.Tenant, attempt: int) -> model.Outcome | None:
+        """What comes before a tenant's command; what became of it where it gets none."""
         try:
-            first, *others = self._commands(tenant)
+            self._commands(tenant)
         except errors.UsageError as error:
             return model.Outcome(
                 tenant.id, model.Status.FAILED, error=f"{error} (no command was sent)", host=self.asked.fleet.host
             )
-        held = self.around.tenant_begins(tenant, attempt)
-        if held is not None:
-            return held
-        self.attends.begin(tenant.id, self.record.run.plans[-1].expected.get(tenant.id))
-        self.interrupted.at_work = True
+        return self.around.tenant_begins(tenant, attempt)
+
+    def _attend(self, tenant: model.Tenant, usual: float | None) -> None:
+        self.places[tenant.id] = self.asked.fleet
+        self.attends.begin(tenant.id, usual)
+        self.interrupted.at_work.add(tenant.id)
+
+    def work(self, tenant: model.Tenant, attempt: int) -> model.Outcome:
+        """Have a tenant's commands run, over this worker's own line."""
+        first, *others = self._commands(tenant)
+        self._attend(tenant, self.record.run.plans[-1].expected.get(tenant.id))
         outcome = self._send(tenant, first)
         for command in others:
             if outcome.status is model.Status.MIGRATED:
                 before = outcome.seconds
                 outcome = self._send(tenant, command)
                 outcome = replace(outcome, seconds=before + outcome.seconds)
-        self.interrupted.at_work = False
+        self.interrupted.at_work.discard(tenant.id)
         return replace(outcome, attempt=attempt)
+
+    # -- several at a time
+
+    def _hire(self) -> Rollout:
+        """One more worker, with a line to the next of the hosts. Raises what opening it raises, and LockHeld."""
+        hosts = self.asked.fleet.colleague(len(self.staff) + 1)
+        attends = attending.Attending(self.interrupted, self.clock, hosts.end, self.notice)
+        hosts.watch = attends.look
+        worker = replace(self, asked=replace(self.asked, fleet=hosts), attends=attends)
+        self.staff.append(worker)
+        hosts.open()
+        worker.read_what_is_left()
+        return worker
+
+    def _fill(self, made: model.Plan) -> None:
+        """Have as many workers as can be at work at once. Raises CannotStart where a host has other code."""
+        wanted = min(made.forks, max((len(batch.tenants) for batch in made.batches), default=0))
+        while len(self.staff) + 1 < wanted:
+            self._hire()
+        seen = {self.asked.fleet.host}
+        for worker in self.staff:
+            worker.asked.framework = self.asked.framework  # which may not have been known when this one was hired
+            if worker.asked.fleet.host not in seen:
+                seen.add(worker.asked.fleet.host)
+                worker.refuse_other_code(made, self.asked.fleet.host)
+                watchfulness.switch_on(worker.asked)
+                worker.refuse_timeouts(made)
+
+    def refuse_other_code(self, made: model.Plan, first: str) -> None:
+        """Raises CannotStart where this host's migrations are not those of the plan, which the first host gave."""
+        there = self.asked.survey()
+        if there is None:
+            return
+        found = [*resume.changes([made], there.code), *resume.added([made], there.tenants, made.pending)]
+        if found:
+            raise errors.CannotStart(
+                f"{self.asked.fleet.host} has other migrations than {first}: {some(found)}",
+                hint="deploy the same code to both, or give `--forks=1`.",
+            )
+
+    def _crew(self, made: model.Plan) -> crew.Crew | None:
+        """Those who run the plan's commands; None where they are run one after the other, here."""
+        if made.forks == 1:
+            return None
+        return crew.Crew([crew.Worker(each.asked.fleet, each.work) for each in (self, *self.staff)], self._begins)
+
+    def dismiss(self) -> None:
+        """Hang up for the other workers."""
+        for worker in self.staff:
+            worker.asked.fleet.close()
 
     def _send(self, tenant: model.Tenant, command: model.Command, *, cold: bool = False) -> model.Outcome:
         """The outcome of a command; of a fork that hung before it reached a database, that of the same one run cold."""

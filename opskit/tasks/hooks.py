@@ -36,7 +36,7 @@ class Hooks:
     start: model.RunStarted | model.RunResumed | None = None  # of this part of the run
     plan: model.Plan | None = None  # the newest; None until there is something to do
     failed: bool = False  # the first failure has been told
-    owed: tuple[str, int] | None = None  # the tenant, and its attempt, whose tenant_after has not run
+    owed: dict[str, int] = field(default_factory=dict)  # the tenants whose tenant_after has not run, and their attempts
     ended: bool = False
     troubles: list[str] = field(default_factory=list)
     unwritten: errors.JournalError | None = None  # the record broke while a hook was told of: the hook still runs
@@ -56,7 +56,7 @@ class Hooks:
 
         Who asks to stop while its hooks run does not want the tenant started after them.
         """
-        self.owed = (tenant.id, attempt)
+        self.owed[tenant.id] = attempt
         try:
             self._must("tenant_before", self._document("tenant_before", tenant=tenant.id, attempt=attempt))
         except KeyboardInterrupt:
@@ -109,8 +109,7 @@ class Hooks:
         run = self.record.run
         settled = run.settled()
         for outcome in settled:
-            if self.owed and self.owed[0] == outcome.tenant:
-                self._tenant_ends(outcome)
+            self._tenant_ends(outcome)
         bad = next((outcome for outcome in settled if outcome.status in _BAD), None)
         if bad is not None:  # the verification may have found it
             self._failure(bad)
@@ -124,11 +123,11 @@ class Hooks:
             self._look()
 
     def _tenant_ends(self, outcome: model.Outcome) -> None:
-        if self.owed is None:
+        attempt = self.owed.pop(outcome.tenant, None)
+        if attempt is None:
             return
-        (tenant, attempt), self.owed = self.owed, None
         data = summary.as_data(outcome)
-        self._may("tenant_after", self._document("tenant_after", tenant=tenant, attempt=attempt, outcome=data))
+        self._may("tenant_after", self._document("tenant_after", tenant=outcome.tenant, attempt=attempt, outcome=data))
 
     def _is_tried_again(self, outcome: model.Outcome) -> bool:
         return outcome.retryable and 0 < outcome.attempt <= self.record.run.plans[-1].retries

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: once is `finish the tenant at work`, twice `end it`, thrice `leave it`."""
+"""Ctrl-C, SIGTERM and a closed terminal: once is `finish what is at work`, twice `end it`, thrice `leave it`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """While it is entered, a signal raises KeyboardInterrupt.
 
-    Where `patient` is set, the first one only asks for an end. Where a tenant is `at_work`, the second one only asks
-    for an end of that.
+    Where `patient` is set, the first one only asks for an end. Where tenants are `at_work`, the second one only asks
+    for an end of those.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -24,7 +24,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self.asked = False
         self.ending = False  # what is at work is to be ended
-        self.at_work = False
+        self.at_work: set[str] = set()  # the tenants that are
         self.idle = False  # it is waited, and nothing is at work, a hook neither
         self.patient = False
         self.over = False  # there is only writing down left: nothing more may interrupt that

@@ -30,6 +30,7 @@ _OF_UNDO = ("lock-timeout", "statement-timeout", "timeout", "runner", "lock-wait
     help={
         **_COMMON,
         "stagger": "the pause between the end of one tenant and the start of the next: `60`, `60s`, `10m`",
+        "forks": "how many tenants at a time, spread over the hosts (default: 1); not together with a stagger",
         "tenants": "only these: ids, globs or @files of them, with commas between them",
         "exclude": "not these: ids, globs or @files of them, with commas between them",
         "canary": "these first, alone: a count, or ids, globs, @files; a failure stops the run. `=3` is the tenant 3",
@@ -58,6 +59,7 @@ def migrate_all(
     context: invoke.Context,
     env: str | None = None,
     stagger: str | None = None,
+    forks: str | None = None,
     tenants: str | None = None,
     exclude: str | None = None,
     canary: str | None = None,
@@ -90,7 +92,7 @@ def migrate_all(
     log_file: str | None = None,
     v: bool = False,
 ) -> int:
-    """Migrate every tenant that has something pending, one after the other."""
+    """Migrate every tenant that has something pending, one after the other, or --forks of them at a time."""
     from opskit.tasks import (  # noqa: PLC0415 - start-up time
         flow,
         pacing,
@@ -129,6 +131,7 @@ def migrate_all(
         gate=gate,
         pause_after_canary=pause_after_canary,
         go_on=go_on,
+        forks=forks,
     )
     how |= timeouts.changes(lock_timeout, statement_timeout)
     limits = _limits(timeout, runner)
@@ -146,6 +149,7 @@ def migrate_all(
     chosen = replace(chosen, rollout=replace(resuming.controls(options, chosen), **how), **limits)
     if resume:
         resuming.refuse_hidden(chosen.rollout)
+    pacing.one_or_many(chosen.rollout, how if apply is None else {}, _others(apply, resume))
     pacing.someone_to_ask(chosen.rollout)
     if out is not None:
         options = reviewing.writing(out, options, chosen, planned=planned)
@@ -196,7 +200,8 @@ def migrate_tenant(
         **_common(lock_wait, yes, format, log_file, v),
     )
     limits = _limits(timeout, runner)
-    how = {"canary": model.Canary(), **timeouts.changes(lock_timeout, statement_timeout)}  # it is one tenant
+    how: dict[str, Any] = {"canary": model.Canary(), "forks": 1}  # it is one tenant
+    how |= timeouts.changes(lock_timeout, statement_timeout)
     chosen = environment(context, env)
     requiring.refuse_flag(chosen, override_requires)
     chosen = replace(chosen, rollout=replace(chosen.rollout, **how), **limits)
@@ -237,6 +242,7 @@ def undo(
     if not run:
         raise errors.UsageError("--run says which run. `invoke runs` lists them.")
     how = pacing.changes(stagger=stagger, canary=canary, max_failures=max_failures)
+    how |= {"forks": 1}  # what is taken back goes one by one
     how |= timeouts.changes(lock_timeout, statement_timeout)
     limits = _limits(timeout, runner)
     common = _common(lock_wait, yes, format, log_file, v)
@@ -247,6 +253,13 @@ def undo(
     if yes and not context.config.run.dry:
         return flow.migrate(chosen, options)
     return undoing.show(chosen, options, taken)
+
+
+def _others(apply: str | None, resume: Any) -> str:
+    """Who says how a run is paced where the flags don't."""
+    if apply is not None:
+        return "the plan"
+    return "the run" if resume else "the inventory"
 
 
 def _resumable(options: Any, resume: Any, *, changed_code: bool) -> None:

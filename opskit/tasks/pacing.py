@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from opskit import errors, model, redaction, selections
+from opskit import durations, errors, model, redaction, selections
 from opskit.rollout import controls
 from opskit.tasks import child, gate
 from opskit.tasks.task import duration, one_of
@@ -27,6 +27,7 @@ def changes(
     gate: str | None = None,
     pause_after_canary: bool = False,
     go_on: bool = False,
+    forks: str | None = None,
 ) -> dict[str, Any]:
     """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag."""
     if until is not None and max_duration is not None:
@@ -42,6 +43,7 @@ def changes(
         "gate": _parsed("gate", gate, _command),
         "pause_after_canary": pause_after_canary or None,
         "go_on": go_on or None,
+        "forks": _parsed("forks", forks, controls.parse_forks),
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -60,6 +62,28 @@ def _command(text: str) -> str:
     if read.code != 0:  # of a broken command sh itself exits 2, which means `wait`
         raise errors.UsageError(f"/bin/sh can't read it: {redaction.redact(' '.join(read.output.split()))}")
     return text
+
+
+def one_or_many(how: model.Controls, given: Mapping[str, Any], others: str) -> None:
+    """Refuse a pause between tenants that run at the same time. Raises UsageError.
+
+    `given` is what the flags say, and `others` who says what they don't: `the inventory`.
+    """
+    if how.forks == 1 or not how.stagger:
+        return
+    many, pause = f"{how.forks} tenants at a time", f"a pause of {durations.show(how.stagger)} between tenants"
+    both = "tenants that run at the same time have no pause between them"
+    if "stagger" not in given:
+        why = f"--forks={how.forks}: {others} asks for {pause}" if "forks" in given else f"{others} asks for {many}"
+        also = "" if "forks" in given else f" and for {pause}"
+        raise errors.UsageError(
+            f"{why}{also}, and {both}", hint="`--stagger=0` leaves the pause out, `--forks=1` migrates one at a time."
+        )
+    if "forks" in given:
+        raise errors.UsageError(f"--forks and --stagger contradict each other: {both}")
+    raise errors.UsageError(
+        f"--stagger: {others} asks for {many}, and {both}", hint="`--forks=1` with it migrates one at a time."
+    )
 
 
 def someone_to_ask(how: model.Controls) -> None:

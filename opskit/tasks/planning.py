@@ -110,7 +110,7 @@ def _chosen(
     if not options.resume:
         return project.select(listed, options)
     resuming.refuse_changes(options, survey)
-    left = resuming.left(options, listed, survey, hosts.host, hosts.application_name)
+    left = resuming.left(options, listed, survey, (hosts.host,), hosts.application_name)
     for text in left.notices:
         complain(text)
     lost = {each.tenant for each in options.resume.run.settled() if each.status is model.Status.UNKNOWN}

@@ -162,10 +162,13 @@ def left(
     options: project.Options,
     tenants: tuple[model.Tenant, ...],
     survey: model.Survey | None,
-    host: str,
+    hosts: tuple[str, ...],
     shown: Callable[[str], str],
 ) -> Left:
-    """What is left of the run, now that `host` serves. `shown` is what pg_stat_activity calls a tenant's command."""
+    """What is left of the run, now that these `hosts` serve, whose locks we have.
+
+    `shown` is what pg_stat_activity calls a tenant's command.
+    """
     again = options.resume
     assert again is not None  # noqa: S101 - for mypy
     open_ = resume.left(again.run, asked=survey is not None)
@@ -176,7 +179,7 @@ def left(
         state = survey.tenants.get(tenant.id, _UNTOLD) if survey else _UNASKED
         busy = survey is not None and shown(tenant.id) in survey.busy
         outcome = open_[tenant.id]
-        decided = _held(outcome, state, host, busy=busy)
+        decided = _held(outcome, state, hosts, busy=busy)
         if decided is None and not state.error and not options.app_label:  # of one app, a command says what is left
             decided = _decided(outcome, was.get(tenant.id), state)
         known += [decided] if decided else []
@@ -189,11 +192,13 @@ def left(
     return Left(tuple(chosen), tuple(known), tuple(_notices(held, gone, again.folder)))
 
 
-def _held(outcome: model.Outcome, state: model.TenantState, host: str, *, busy: bool) -> model.Outcome | None:
+def _held(
+    outcome: model.Outcome, state: model.TenantState, hosts: tuple[str, ...], *, busy: bool
+) -> model.Outcome | None:
     """The outcome of a tenant that must not be started, since nobody knows what becomes of it; None of another."""
     if busy:
         return verify.still_at_work(outcome)
-    why = resume.still_open(outcome, outcome.host, host)
+    why = resume.still_open(outcome, outcome.host, hosts)
     if why:
         return replace(outcome, error=why)
     if state.error and outcome.status is model.Status.UNKNOWN:

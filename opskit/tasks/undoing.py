@@ -88,7 +88,7 @@ def held(asked: project.Project, undo: project.Undo, run_id: str = "") -> dict[s
     """
     found: dict[str, str] = {}
     for name, (folder, outcome) in _lost(asked.environment, undo, run_id).items():
-        why = resume.still_open(outcome, outcome.host, asked.fleet.host)
+        why = resume.still_open(outcome, outcome.host, (asked.fleet.host,))
         survey = None if why else asked.survey([name], run_id=folder.name)
         busy = survey is not None and asked.fleet.application_name(name, folder.name) in survey.busy
         if why or busy:

@@ -7,6 +7,7 @@ import getpass
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -87,18 +88,31 @@ class Record:
         self._broken = False
         self._resumed = resumed is not None
         self._went_on = self._hooked = False  # since this process writes it
+        self._emitting = threading.RLock()
+        self._only: int | None = None  # the thread that is still heard; None: all of them
 
     def emit(self, event: model.Event) -> None:
-        """Tell everybody. Raises JournalError once where something can't be written: no tenant starts after that."""
-        try:
-            self._write(event)
-        finally:
-            if isinstance(event, model.TenantStarted | model.TenantFollowed):
-                self.started[event.tenant] = None
-            self._went_on = self._went_on or isinstance(event, model.PlanMade | model.TenantFollowed)
-            self._hooked = self._hooked or isinstance(event, model.Said)
-            self.run.apply(event)
-            self._screen(event)
+        """Tell everybody. Raises JournalError once where something can't be written: no tenant starts after that.
+
+        For use from several threads at once.
+        """
+        with self._emitting:
+            if self._only not in (None, threading.get_ident()):
+                return
+            try:
+                self._write(event)
+            finally:
+                if isinstance(event, model.TenantStarted | model.TenantFollowed):
+                    self.started[event.tenant] = None
+                self._went_on = self._went_on or isinstance(event, model.PlanMade | model.TenantFollowed)
+                self._hooked = self._hooked or isinstance(event, model.Said)
+                self.run.apply(event)
+                self._screen(event)
+
+    def hear_only_me(self) -> None:
+        """What other threads have to say from here on is not heard: they are left alone."""
+        with self._emitting:
+            self._only = threading.get_ident()
 
     def _write(self, event: model.Event) -> None:
         if self._broken:

@@ -152,6 +152,8 @@ class Fleet:
 
         For a lock that another run holds it is waited as long as was said.
         """
+        if self._closed:
+            raise errors.ConnectError(f"{host.name}: this run has hung up")
         self._agent, self._before = None, self._agent or self._before
         self._rest(self._starts.due(host.name))
         line = self._connector(self._environment, host)

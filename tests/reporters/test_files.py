@@ -206,9 +206,18 @@ def test_recalled_output_is_not_mixed_with_that_of_the_next_tenant(tmp_path):
         finished("a", MIGRATED),
     ):
         keep(event)
+    keep.close()
     assert ["recalled of a\nsaid by a\n", "recalled of b\n", "said by c\n"] == [
         output_of(tmp_path, name) for name in "abc"
     ]
+
+
+def test_the_output_of_tenants_at_the_same_time_is_each_ones_own(tmp_path):
+    keep = files.TenantFiles(folder(tmp_path))
+    said = [model.Output(name, f"{number} of {name}\n") for number in (1, 2) for name in "ab"]
+    for event in (started("a"), started("b"), *said, finished("b", MIGRATED), finished("a", MIGRATED)):
+        keep(event)
+    assert ["1 of a\n2 of a\n", "1 of b\n2 of b\n"] == [output_of(tmp_path, name) for name in "ab"]
 
 
 def test_output_that_is_no_text_is_kept(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -108,9 +109,19 @@ def test_machines_get_every_field(told):
     (found,) = json.loads(status.as_json([told(STARTED, PLAN, begun(A))], NOW))
     assert list(found) == [
         *("run_id", "environment", "operator", "host", "state", "tenant", "attempt", "seconds", "usual"),
-        *("done", "total", "left"),
+        *("done", "total", "left", "at_work"),
     ]
+    assert found["at_work"] == [{"tenant": "a", "host": "app2", "attempt": 1, "seconds": 5.0, "usual": 20.0}]
     assert json.loads(status.as_json([], NOW)) == []
+
+
+def test_all_that_are_at_work_are_shown_and_finished_first(told):
+    folder = told(STARTED, PLAN, begun(A), replace(begun(B), host="app3"))
+    (found,) = json.loads(status.as_json([folder], NOW))
+    assert [(each["tenant"], each["host"]) for each in found["at_work"]] == [("a", "app2"), ("b", "app3")]
+    lines = status.as_table([folder], NOW).splitlines()
+    assert ("a on app2" in lines[2], "b on app3" in lines[3]) == (True, True)
+    assert "`a` and `b` are finished first" in status.obeyed(journal.load(folder), folder, control.STOP, new=True)
 
 
 def test_people_get_a_table_and_a_record_that_is_broken_hides_no_other(told, tmp_path):

@@ -136,7 +136,7 @@ class Story:
             return self._roll(TENANTS, controls)
         self.emit(model.RunResumed(self.clock.now(), "1", "me", "here", ()))
         options = project.Options(resume=project.Resumed(folder, self.replayed()))
-        left = resuming.left(options, TENANTS, self.survey(), self.serving, lambda tenant: tenant)
+        left = resuming.left(options, TENANTS, self.survey(), (self.serving,), lambda tenant: tenant)
         for outcome in left.known:
             self.emit(model.TenantVerified(self.clock.now(), outcome))
         self._roll(left.tenants, controls)

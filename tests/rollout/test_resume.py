@@ -95,7 +95,7 @@ def test_what_was_pending_is_all_that_ever_was_apart_from_what_is_gone():
 )
 def test_the_lock_says_nothing_of_another_host(status, host, serving, open_):
     outcome = model.Outcome("a", status)
-    assert bool(resume.still_open(outcome, host, serving)) == open_
+    assert bool(resume.still_open(outcome, host, (serving,))) == open_
 
 
 NOTHING, SOME = model.TenantState(), model.TenantState(pending=(Y,))
