@@ -41,6 +41,7 @@ CASES = (
     ),
     Case("fresh-small", "race", "fresh omnitenant --tenants=50 --ways=warm,shell,own1", "--looped=8"),
     Case("latency", "latency", "--tenants=50", "--tenants=25 --times=1"),
+    Case("forks", "forks", "", "--tenants=6 --times=1"),
     Case("controller", "controller"),
     Case("memory", "memory", "--tenants=1000", "--tenants=200"),
     Case("in-process", "in_process", "--tenants=50", "--tenants=20 --zero=5 --fresh=2"),
