@@ -1,7 +1,9 @@
 """What a long line costs: one new migration over an sshd that is 50 ms away each way, against the same over loopback.
 
 Whole commands, in turns. The difference, divided by tenants and by a round trip, is the round trips a tenant; those of
-the connection, the listing and the questions are among them. A shell loop's are there for comparison.
+the connection, the listing and the questions are among them. On the line it is also counted how often the controller
+speaks after it was answered (TCP's handshake has no words, and every beat is one more). A shell loop's round trips are
+there for comparison.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +26,57 @@ KIND = projects.KINDS["omnitenant"]
 LOOPED = 3  # tenants, in the shell loop
 
 
+@dataclass(frozen=True)
+class Run:
+    seconds: float
+    turns: int = 0
+    connections: int = 0
+
+
 class Place:
     """A project with tenants to migrate, and an sshd."""
 
     def __init__(self, postgres: Any, sshd: Any, folder: Path, tenants: int) -> None:
         self._sshd = sshd
         self._folder = folder
-        self._project, self.ids = KIND.make(postgres, folder, tenants, fresh=False)
+        self._project, self._ids = KIND.make(postgres, folder, tenants, fresh=False)
         KIND.add(self._project)
         self._project.manage("showmigrations", PYTHONDONTWRITEBYTECODE="")  # compiles the project
 
-    def opskit(self, sshd: Any, tenants: int) -> float:
-        """The seconds of a whole run over the first so many tenants."""
-        return self._timed(sshd, lambda them: them.opskit(f"--tenants={','.join(self.ids[:tenants])}"))
+    def runs(self, tenants: int, seconds: float) -> dict[str, Run]:
+        """Over all tenants and over one, near and over a line that takes so many seconds each way."""
+        return {
+            "near": self._near(tenants),
+            "far": self._far(tenants, seconds),
+            "far one": self._far(1, seconds),
+        }
 
-    def shell(self, sshd: Any) -> float:
-        return self._timed(sshd, lambda them: them.shell_loop(self.ids[:LOOPED]))
+    def shell(self, seconds: float) -> float:
+        """What the shell loop takes longer, in seconds a tenant."""
+        near = self._seconds(self._sshd, lambda them: them.shell_loop(self._ids[:LOOPED]))
+        with distant.line(self._sshd.port, seconds) as line:
+            far = self._seconds(self._away(line), lambda them: them.shell_loop(self._ids[:LOOPED]))
+        return (far - near) / LOOPED
 
-    def _timed(self, sshd: Any, run: Any) -> float:
+    def _near(self, tenants: int) -> Run:
+        return Run(self._opskit(self._sshd, tenants))
+
+    def _far(self, tenants: int, seconds: float) -> Run:
+        with distant.line(self._sshd.port, seconds) as line:
+            taken = self._opskit(self._away(line), tenants)
+            line.close()
+        return Run(taken, line.turns, line.connections)
+
+    def _opskit(self, sshd: Any, tenants: int) -> float:
+        return self._seconds(sshd, lambda them: them.opskit(f"--tenants={','.join(self._ids[:tenants])}"))
+
+    def _seconds(self, sshd: Any, run: Callable[[contenders.Contenders], Any]) -> float:
         project = projects.copied(self._project)
         folder = Path(tempfile.mkdtemp(dir=self._folder)) / "operator"
         them = contenders.Contenders(project, sshd, folder, KIND.framework, KIND.one)
         return measuring.timed(lambda: run(them))
 
-    def away(self, line: distant.Line) -> Any:
+    def _away(self, line: distant.Line) -> Any:
         """The sshd as it is reached over a line."""
         known_hosts = self._folder / "known_hosts"
         moved = dataclasses.replace(self._sshd, port=line.port, known_hosts=known_hosts)
@@ -66,32 +97,33 @@ def main() -> None:
     ):
         measuring.progress(f"making {given.tenants} tenants")
         place = Place(postgres, sshd, Path(folder), given.tenants)
-        trip = 2 * given.ms / 1000
-        with distant.line(sshd.port, given.ms / 1000) as line:
-            away = place.away(line)
-            measuring.progress(f"one tenant and {given.tenants}, near and far, {given.times} times in turns")
-            each = [(1, sshd), (1, away), (given.tenants, sshd), (given.tenants, away)]
-            taken = [[place.opskit(where, tenants) for tenants, where in each] for _ in range(given.times)]
-            near_one, far_one, near, far = (statistics.median(column) for column in zip(*taken, strict=True))
-            shell = (place.shell(away) - place.shell(sshd)) / LOOPED / trip
-            line.close()
-        connections = (line.connections - LOOPED) / given.times / 2
-    trips, once = (far - near) / trip, (far_one - near_one) / trip
-    what = f"{given.ms:.0f} ms each way, {given.tenants} tenants"
-    measuring.report(
-        given,
-        Row(
-            f"{what}: round trips a tenant beyond loopback's time",
-            f"{trips / given.tenants:.2f}",
-            "at most 1.2",
-            trips / given.tenants <= 1.2,
-        ),
-        Row("… of which each tenant's own", f"{(trips - once) / (given.tenants - 1):.2f}"),
-        Row("… a whole run with one tenant", f"{once:.1f} round trips"),
-        Row("… whole runs, near and far", f"{near:.1f} and {far:.1f} s"),
-        Row("… the shell loop's round trips a tenant", f"{shell:.1f}"),
+        measuring.progress(f"one tenant and {given.tenants}, near and far, {given.times} times in turns")
+        runs = [place.runs(given.tenants, given.ms / 1000) for _ in range(given.times)]
+        loop = place.shell(given.ms / 1000)
+    measuring.report(given, *rows(given, runs, loop))
+
+
+def rows(given: Any, runs: list[dict[str, Run]], loop: float) -> list[Row]:
+    def middle(of: Any) -> float:
+        return statistics.median(of(run) for run in runs)
+
+    count, trip = given.tenants, 2 * given.ms / 1000
+    trips = middle(lambda run: run["far"].seconds - run["near"].seconds) / trip / count
+    once = middle(lambda run: run["far one"].turns)
+    own = (middle(lambda run: run["far"].turns) - once) / (count - 1)
+    connections = middle(lambda run: run["far"].connections)
+    what = f"{given.ms:.0f} ms each way, {count} tenants"
+    return [
+        Row(f"{what}: round trips a tenant beyond loopback's time", f"{trips:.2f}", "at most 1.2", trips <= 1.2),
+        Row("… whole runs", _spans(runs, "near", "far")),
+        Row("… counted on the line: a tenant's own, and a whole run with one", f"{own:.2f}, {once:.0f}"),
+        Row("… the shell loop's round trips a tenant", f"{loop / trip:.1f}"),
         Row("… connections of a run to its one host", f"{connections:g}", "1", connections == 1),
-    )
+    ]
+
+
+def _spans(runs: list[dict[str, Run]], *names: str) -> str:
+    return ", ".join(f"{name} {statistics.median(run[name].seconds for run in runs):.1f} s" for name in names)
 
 
 if __name__ == "__main__":

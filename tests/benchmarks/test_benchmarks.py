@@ -105,7 +105,7 @@ def test_what_goes_over_a_long_line_arrives_whole_both_ways_and_is_counted():
                 far.shutdown(socket.SHUT_WR)
                 assert b"b" * 200_000 == _everything(near)
         line.close()
-    assert 2 == line.connections
+    assert (2, 2) == (line.connections, line.turns)
 
 
 def _everything(end):
