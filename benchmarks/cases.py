@@ -40,6 +40,7 @@ CASES = (
         "--looped=10",
     ),
     Case("fresh-small", "race", "fresh omnitenant --tenants=50 --ways=warm,shell,own1", "--looped=8"),
+    Case("forks", "forks", "--forks=2 --tenants=12", "--times=1"),
     Case("latency", "latency", "--tenants=50", "--tenants=25 --times=1"),
     Case("forks", "forks", "", "--tenants=6 --times=1"),
     Case("controller", "controller"),

@@ -75,9 +75,7 @@ def main() -> None:
 def _run(project: Any, sshd: Any, folder: Path, flag: str) -> float:
     copy = projects.copied(project)
     them = contenders.Contenders(copy, sshd, Path(tempfile.mkdtemp(dir=folder)) / "operator", KIND.framework, KIND.one)
-    seconds = measuring.timed(lambda: them.opskit(flag))
-    projects.dropped(copy)
-    return seconds
+    return measuring.timed(lambda: them.opskit(flag))
 
 
 if __name__ == "__main__":
