@@ -349,8 +349,8 @@ class State:
             raise Refused("state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())) from error
 
     def write(self, fd, holder):
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps(holder).encode(), 0)
+        """In one go: who is refused meanwhile must not read half of it. Blanks hide what stood there."""
+        os.pwrite(fd, json.dumps(holder).encode().ljust(os.fstat(fd).st_size), 0)
 
     def abandoned(self):
         """Write down that the controller is gone: what is at work goes on to its end, and nothing more is started.
@@ -363,9 +363,18 @@ class State:
 
     def holder(self):
         """Who has the lock: what it wrote down, whether its agent is stopped, and what it has at work."""
-        said = read_json(self.path(".lock"))
+        said = self.signed()
         at_work = [record for record in self.records() if record.get("run") == said.get("run") and alive(record)]
         return dict(said, stopped=alive(said) and stopped(said["pid"]), at_work=at_work[-1] if at_work else None)
+
+    def signed(self):
+        """What the holder of the lock wrote down; who has only just got it is about to."""
+        for _ in range(ADMISSIONS):
+            said = read_json(self.path(".lock"))
+            if said:
+                break
+            time.sleep(FOLLOW)
+        return said
 
     def hold(self):
         """Whether the kernel's lock is ours: the kernel lets go of it, nobody else.

@@ -280,6 +280,8 @@ class Rollout:
         if self.interrupted.asked:
             raise KeyboardInterrupt
         if reply.exit is None and not reply.over:
+            if self.asked.fleet.serving:
+                self.asked.fleet.take_lock(at_once=True)  # whoever has it keeps it: that says most
             raise errors.ConnectError(f"`{named(tenant.id)}` may still be at work there, and nobody can follow it")
 
     def _hears_new(self, name: str) -> lines.Hear:

@@ -246,10 +246,17 @@ class Fleet:
         self.take_lock()
         return self._alive()
 
-    def take_lock(self) -> None:
-        """Take the lock, where it is not ours yet: an agent that this run lost may have it. Raises what `open` does."""
+    def take_lock(self, *, at_once: bool = False) -> None:
+        """Take the lock, where it is not ours yet: an agent that this run lost may have it. Raises what `open` does.
+
+        It is waited for that agent, but not where it should be `at_once`.
+        """
         serving = self._alive()
-        if self._hold is not None and not serving.holds:
+        if self._hold is None or serving.holds:
+            return
+        if at_once:
+            self._lock(serving)
+        else:
             self._patiently(lambda: self._lock(serving))
 
     def _lock(self, serving: agent.Agent) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -475,3 +476,25 @@ def test_whatever_stands_in_a_record_the_lock_is_taken_or_refused(tmp_path_facto
         state.take_lock()
         assert [str(path)] == [record["path"] for record in state.records()]
     os.close(state.held)
+
+
+def test_who_has_the_lock_is_read_whole_while_it_is_written(tmp_path):
+    claims = [{"run": "r1", "operator": "x" * size} for size in (3000, 1, 500)]
+    state = agent.State(str(tmp_path), "/srv/acme", claims[0])
+    state.take_lock()
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            for claim in claims:
+                state.write(state.lock, claim)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        found = [agent.read_json(state.path(".lock")) for _ in range(2000)]
+    finally:
+        over.set()
+        writing.join()
+        os.close(state.lock)
+    assert [each for each in found if each not in claims and each.get("pid") != os.getpid()] == []

@@ -677,6 +677,30 @@ def test_whoever_is_refused_by_a_stopped_agent_is_told_its_process_and_what_to_t
     assert error.hint == f"there, `kill -CONT {frozen}` lets it go on, and `kill -KILL {frozen}` ends it."
 
 
+def test_a_resumed_run_whose_own_agent_is_stopped_is_told_so_too(environment, tmp_path):
+    hosts = fleet.Fleet(never_again(environment), places.HOLD, timing=DEAF)
+    hosts.open()
+    with at_work(hosts, tmp_path) as replies:
+        frozen = agent_of(environment)
+        os.kill(frozen, signal.SIGSTOP)
+        eventually(lambda: replies)
+        with contextlib.closing(fleet.Fleet(environment, places.HOLD, resumes=True, timing=DEAF)) as again:
+            again.open()
+            (left,) = again.left
+            (tmp_path / "go").touch()
+            reply = again.take_up(left, (), lambda *_: None, timeout=60.0)
+            with pytest.raises(errors.LockHeld) as caught:
+                again.take_lock(at_once=True)
+        os.kill(frozen, signal.SIGCONT)
+    assert (reply.exit, reply.over, reply.error) == (None, False, "its agent does not stir")
+    assert str(caught.value) == (
+        f"this run itself holds `test` on {environment.hosts[0].name}: the agent of run {places.HOLD.run} "
+        f"(process {frozen}) is stopped there (SIGSTOP)"
+    )
+    assert caught.value.hint.startswith(f"there, `kill -CONT {frozen}` lets it go on")
+    eventually(lambda: opens(environment))
+
+
 def refused(environment) -> errors.LockHeld:
     with pytest.raises(errors.LockHeld) as caught:
         fleet.Fleet(environment, OTHER, timing=places.FAST).open()
