@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
-from django.db import IntegrityError
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 
 from opskit import model
 from opskit.tenants import databases, history, interrupting, locks, making, migrating, models, naming, registry, telling
@@ -68,8 +68,9 @@ def _row(tenant: models.AbstractTenant, interrupts: interrupting.Undoing) -> Ite
         yield
     except interrupting.LeftError:
         raise
-    except BaseException:
+    except BaseException as failure:
         with interrupts.whole():
+            _reconnect_after(failure)
             tenant.delete()
         raise
 
@@ -98,9 +99,17 @@ def _place(tenant: models.AbstractTenant, interrupts: interrupting.Undoing) -> I
         raise
     except BaseException as failure:
         with interrupts.whole():
+            _reconnect_after(failure)
             if made:
                 _remove(tenant, failure)
         raise
+
+
+def _reconnect_after(failure: BaseException) -> None:
+    """A connection that was interrupted in the middle of a statement may take no other one (psycopg 3.2)."""
+    if isinstance(failure, KeyboardInterrupt):
+        with contextlib.suppress(Exception):
+            connections[DEFAULT_DB_ALIAS].close()
 
 
 def _make(tenant: models.AbstractTenant) -> None:

@@ -71,6 +71,29 @@ def test_a_signal_drops_the_schema_that_was_created(shop, begin):
     assert {} == shop.project.status()
 
 
+BUSY = """
+import time
+from django.db import connections
+
+
+def busy(apps, schema_editor):
+    connections["default"].ensure_connection()
+    connections["default"].connection.pgconn.send_query(b"SELECT pg_sleep(600)")
+    while True:
+        time.sleep(0.05)
+"""
+
+
+def test_a_signal_in_the_middle_of_a_statement_of_the_masters_connection_undoes_it_all_the_same(shop, begin):
+    shop.project.add_migration("migrations.RunPython(busy)", BUSY)
+    process, backend = begin(*SCHEMA, like="SELECT pg_sleep%")
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+    shop.sql(f"SELECT pg_terminate_backend({backend})")  # which sleeps on
+    assert (130, UNDONE) == last(process)
+    assert {} == shop.project.status()
+
+
 def test_a_signal_while_the_schema_is_made_waits_and_undoes_it(shop, begin):
     with shop.postgres.connect(shop.database) as other:
         other.autocommit = False

@@ -245,6 +245,21 @@ def test_a_statement_has_its_time_limits(shop, flag, operation, why):
     assert 1 == len(shop.project.status()["acme"]["pending"])
 
 
+COUNTS = """
+def count(apps, schema_editor):
+    cursor = schema_editor.connection.cursor()
+    cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    print(cursor.fetchone()[0])
+"""
+
+
+def test_one_tenant_at_a_time_is_connected_beside_the_master_and_the_lock(shop):
+    for tenant in ("acme", "globex", "initech"):
+        shop.create(tenant)
+    shop.project.add_migration("migrations.RunPython(count)", COUNTS)
+    assert ["3"] * 3 == shop.manage("migratealltenants").err.splitlines()
+
+
 def test_a_schema_may_live_in_another_database_than_the_masters(shop):
     other = shop.postgres.new_database("other")
     shop.settings(f"DATABASES['eu'] = {{**DATABASES['default'], 'NAME': '{other}'}}")
