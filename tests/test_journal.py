@@ -607,3 +607,23 @@ def test_a_value_of_another_sort_is_named(tmp_path):
     with pytest.raises(errors.JournalError) as raised:
         list(journal.read(tmp_path))
     assert f"{tmp_path}/journal.jsonl, line 1 can't be read: `at` is of another sort" == str(raised.value)
+
+
+# ---------------------------------------------------------------- withdrawn
+
+
+def test_a_run_that_is_withdrawn_leaves_no_folder(tmp_path):
+    with contextlib.closing(journal.create(tmp_path, "20261122T140200-prod", sync=False)) as record:
+        record.append(model.Notice(AT, "it began"))
+        record.withdraw()
+    assert [] == journal.history(tmp_path)
+
+
+def test_a_run_that_is_reopened_and_withdrawn_is_what_it_was(tmp_path):
+    with contextlib.closing(journal.create(tmp_path, "20261122T140200-prod", sync=False)) as record:
+        record.append(model.Notice(AT, "it began"))
+    before = (record.folder / "journal.jsonl").read_bytes()
+    with contextlib.closing(journal.reopen(record.folder, sync=False)) as again:
+        again.append(model.Notice(AT, "it was to go on"))
+        again.withdraw()
+    assert before == (record.folder / "journal.jsonl").read_bytes()

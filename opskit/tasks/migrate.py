@@ -213,6 +213,7 @@ def migrate_tenant(
 @task(
     help={
         **{flag: _COMMON[flag] for flag in _OF_UNDO},
+        "timeout": "how long one command may take before its processes are ended; a tenant may need several: `30m`",
         "run": "the run's id, or its beginning: `invoke runs` lists them",
         "yes": "do it, as a rollout; without it, show how each tenant gets back, and do nothing",
         "stagger": "the pause between the end of one tenant and the start of the next: `60`, `60s`, `10m`",

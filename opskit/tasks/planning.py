@@ -19,7 +19,8 @@ from opskit.tasks.task import answer, answer_data, complain, width
 from opskit.transport import fleet
 
 _HANDFUL = 5  # tenants with the same to do that have a row each; of more, all such share one
-_FEW = 50  # rows, and names in a row
+_FEW = 50  # rows, and tenants that are all named
+_WIDE = 120  # columns: fifty names on one line are read by nobody, in a pipe either
 
 
 def show_plan(environment: model.Environment, options: project.Options) -> int:
@@ -152,7 +153,7 @@ def _plan_lines(made: model.Plan, shared: tuple[str, ...], options: project.Opti
 def _table(pending: Mapping[str, tuple[str, ...] | None], refused: Mapping[str, str]) -> str:
     """A row a tenant; where more than a handful have the same to do, a row for all that do, as in `show-migrations`.
 
-    Such a row names its tenants, up to fifty. What drifted stands on top.
+    Such rows name everyone of up to fifty, and of more the first few. What drifted stands on top.
     """
     told = [
         *((name, ("", names)) for name, names in pending.items()),
@@ -163,8 +164,9 @@ def _table(pending: Mapping[str, tuple[str, ...] | None], refused: Mapping[str, 
         each = [(named(name), _pending(*said)) for name, said in told]
         return tables.table(("tenant", "pending"), each, width(), folds=("pending",))
     groups.sort(key=lambda each: (not each[0][0], len(each[1])))
-    rows = [(str(len(names)), _spanned(*said), some(names, _FEW)) for said, names in groups]
-    return tables.table(("tenants", "pending", "which"), rows, width(), folds=("pending", "which"))
+    most = _FEW if len(told) <= _FEW else _HANDFUL
+    rows = [(str(len(names)), _spanned(*said), some(names, most)) for said, names in groups]
+    return tables.table(("tenants", "pending", "which"), rows, width() or _WIDE, folds=("pending", "which"))
 
 
 def _pending(refusal: str, pending: tuple[str, ...] | None) -> str:

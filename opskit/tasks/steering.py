@@ -15,7 +15,7 @@ _WHICH = {
 }
 
 
-@task(help={**_WHICH, "format": FORMAT})
+@task(help={**_WHICH, "env": "only this environment's runs", "format": FORMAT})
 def status(
     context: invoke.Context,  # noqa: ARG001 - Invoke passes it
     env: str | None = None,
