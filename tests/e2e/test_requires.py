@@ -118,7 +118,6 @@ def test_a_resumed_run_asks_again_and_can_be_overridden_too(two):
     assert resumed.code == 0
     assert [each.get("override") for each in two.journal() if each["event"] in ("RunStarted", "RunResumed")] == [
         "first",
-        "",
         "again",
     ]
 
