@@ -32,6 +32,7 @@ Standard library and Django only, Python 3.8 and newer.
 import atexit
 import contextlib
 import gc
+import importlib
 import itertools
 import json
 import os
@@ -45,6 +46,8 @@ import time
 import traceback
 import warnings
 
+BUILDING = 30.0  # seconds at most, before a command, for what it will look at
+LARGEST = 1 << 20  # bytes of a history's names
 NAMED = 5  # modules, of those that a child imported late
 RARELY = (100_000, 100, 100)  # the collector's thresholds while the project is imported
 
@@ -92,14 +95,29 @@ def reason(error):
 # ---------------------------------------------------------------- what is loaded, once
 
 
-def load():
-    """The apps, the migrations and the database backends; the aliases of the connections that this had opened."""
+def load(tell):
+    """The apps, the migrations and the database backends; the aliases of the connections that this had opened.
+
+    Where the project has opskit's own app, `tell` hears in a forked question which histories its tenants wait with.
+    """
     import django
 
     django.setup()
     quietly(load_migrations)
     quietly(load_routers)
+    quietly(share, tell)
     return disconnect()
+
+
+def share(tell):
+    from django.apps import apps
+
+    if apps.is_installed("opskit.tenants"):
+        importlib.import_module("opskit.tenants.priming").begin(tell)
+
+
+def build(told, until):
+    importlib.import_module("opskit.tenants.priming").build(json.loads(told.decode()), until)
 
 
 @contextlib.contextmanager
@@ -113,10 +131,11 @@ def seldom_collected():
 
 
 def load_migrations():
-    from django.db.migrations import executor, loader
+    from django.db.migrations import executor, loader, recorder
 
     assert executor  # it is imported for the children, too  # noqa: S101
     loader.MigrationLoader(None, load=False).load_disk()
+    assert recorder.MigrationRecorder.Migration  # Django makes this model where it is first asked for  # noqa: S101
 
 
 def load_routers():
@@ -129,6 +148,7 @@ def load_command(name):
     """What only a command needs, and no question: its module, Django's own migrate, and what system checks import."""
     quietly(import_command, name)
     quietly(import_command, "migrate")
+    quietly(import_receivers)
     quietly(import_urls)
     quietly(run_checks)
     quietly(connect_once)
@@ -138,6 +158,16 @@ def import_command(name):
     from django.core import management
 
     management.load_command_class(management.get_commands()[name], name)
+
+
+def import_receivers():
+    """As migrate does (django/core/management/commands/migrate.py, 5.2): who hears its signals is in there."""
+    from django.apps import apps
+    from django.utils.module_loading import module_has_submodule
+
+    for config in apps.get_app_configs():
+        if module_has_submodule(config.module, "management"):
+            quietly(importlib.import_module, ".management", config.name)
 
 
 def import_urls():
@@ -198,6 +228,9 @@ class Runner:
         self.gates = {}  # {id of a request: the end of a pipe on whose other end its child waits}
         self.forked = False  # whether this process is a child
         self.equipped = set()  # the commands whose own imports are done
+        self.hears, self.tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # of histories, from questions
+        self.hears.setblocking(False)
+        self.tells.setblocking(False)
 
     def say(self, **message):
         with contextlib.suppress(OSError):
@@ -221,7 +254,7 @@ class Runner:
     def load(self):
         try:
             with seldom_collected():
-                opened = load()
+                opened = load(self.tell)
         except BaseException as error:  # noqa: BLE001 - a project may end in any way while it is imported
             traceback.print_exc()
             self.say(type="unable", why=reason(error))
@@ -284,6 +317,15 @@ class Runner:
         if command not in self.equipped:
             self.equipped.add(command)
             load_command(command)
+        until = time.monotonic() + BUILDING
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                quietly(build, self.hears.recv(LARGEST), until)
+
+    def tell(self, history):
+        """In a question: each command after it finds built what tenants with this history look at."""
+        with contextlib.suppress(OSError):  # it is too long, or they are too many
+            self.tells.send(json.dumps(history).encode())
 
     def part(self, pid, request, waits):
         """What each of the two does after the fork."""
@@ -359,8 +401,10 @@ class Child:
         replace(2, self.request["err"], os.O_WRONLY | os.O_APPEND)
         os.environ.update(self.request["env"])
         self.watch()
+        self.runner.hears.close()
         if self.request["source"]:
             answer(self.request["source"], self.request["args"])
+        self.runner.tells.close()  # nobody hears what a command makes of its copy
         sys.argv[:] = [self.runner.manage] + self.request["args"]
 
     def watch(self):

@@ -7,7 +7,8 @@ has applied. So there is a graph for each such answer (Django 5.2, db/migrations
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +39,12 @@ def shared() -> Iterator[Code]:
         _current.reset(token)
 
 
+def share() -> Code:
+    """As in such a block, until this process and all that are forked from it have ended."""
+    _current.set(Code())
+    return current()
+
+
 def current() -> Code:
     """What the block shares, or outside of one, what nobody else will see."""
     return _current.get() or Code()
@@ -55,10 +62,18 @@ class Code:
         self.replacing = tuple(migration for migration in self.disk_migrations.values() if migration.replaces)
         self.graphs: dict[Any, Graph] = {}
         self.states = states.States(self.unmigrated_apps)
+        self.waiting: Counter[frozenset[Node]] = Counter()  # the histories that were seen with something pending
+        self.tell: Callable[[frozenset[Node]], None] | None = None  # hears those
 
     def loader(self) -> Loader:
         """A loader that knows no database: the code as an empty one would get it."""
         return Loader(None, self)
+
+    def looked(self) -> None:
+        """Tell the histories that most tenants wait with, as many as are kept; those of most tenants last."""
+        if self.tell is not None:
+            for start, _ in reversed(self.waiting.most_common(states.KEPT)):
+                self.tell(start)
 
 
 @dataclass
@@ -82,16 +97,18 @@ class Graph:
 class Loader(MigrationLoader):
     """Django's loader for one database: what that has applied is asked, in one query; the rest is the code's.
 
-    `recorded` is what the database's own table holds, None where it has no such table.
+    `recorded` is what the database's own table holds, None where it has no such table. Without a database it is given.
     """
 
     graph: Any
     replacements: dict[Node, Any]
-    applied_migrations: dict[Node, Any]
+    connection: Any
+    _applied_migrations: dict[Node, Any]
+    _building = False
 
-    def __init__(self, connection: Any, code: Code) -> None:
+    def __init__(self, connection: Any, code: Code, recorded: Mapping[Node, Any] | None = None) -> None:
         self.code = code
-        self.recorded = None if connection is None else _recorded(connection)
+        self.recorded = recorded if connection is None else _recorded(connection)
         super().__init__(connection)
 
     def load_disk(self) -> None:
@@ -102,13 +119,29 @@ class Loader(MigrationLoader):
     def build_graph(self) -> None:
         key = self._shape()
         if key not in self.code.graphs:
-            super().build_graph()
+            self._build()
             whole = frozenset(self.replacements).intersection(self.applied_migrations)
             self.code.graphs[key] = Graph(self.graph, self.replacements, whole)
         self.load_disk()
         self.known = self.code.graphs[key]
         self.graph, self.replacements = self.known.graph, self.known.replacements
         self.applied_migrations = self._applied()
+
+    @property
+    def applied_migrations(self) -> dict[Node, Any]:
+        return self._applied_migrations
+
+    @applied_migrations.setter
+    def applied_migrations(self, given: dict[Node, Any]) -> None:
+        self._applied_migrations = dict(self.recorded or {}) if self._building else given
+
+    def _build(self) -> None:
+        """As Django's, which would ask the database again what is recorded there."""
+        connection, self.connection, self._building = self.connection, None, True
+        try:
+            super().build_graph()
+        finally:
+            self.connection, self._building = connection, False
 
     def check_consistent_history(self, connection: Any) -> None:
         """As Django's, once for each history."""

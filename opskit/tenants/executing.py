@@ -6,7 +6,9 @@ of their own run in Django's executor, with migrations read anew and states that
 
 from __future__ import annotations
 
+import itertools
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,10 +26,10 @@ Step = tuple[Any, bool]  # (migration, backwards)
 class MigrationExecutor(executor.MigrationExecutor):
     """Takes graph and states from what the tenants of a run share (`code.shared`)."""
 
-    def __init__(self, connection: Any, progress_callback: Any = None) -> None:
+    def __init__(self, connection: Any, progress_callback: Any = None, loader: code.Loader | None = None) -> None:
         # not Django's own, which reads the code again
         self.connection = connection
-        self.loader = code.Loader(connection, code.current())
+        self.loader = loader or code.Loader(connection, code.current())
         self.recorder = MigrationRecorder(connection)
         self.recorder._has_table = self.loader.recorded is not None  # noqa: SLF001 - looking for it takes longer than all else
         self.progress_callback = progress_callback
@@ -38,6 +40,22 @@ class MigrationExecutor(executor.MigrationExecutor):
             self._run_alone(targets, fake=fake, fake_initial=fake_initial)
         else:
             self._run_shared([(_copy(migration), backwards) for migration, backwards in plan])
+
+    def build(self, targets: Sequence[Any], until: float) -> None:
+        """Build what `run` will look at on the way to these targets, without a database.
+
+        `until` is the moment, of time.monotonic, at which what is left is left to `run`.
+        """
+        plan = self.migration_plan(targets)
+        if _steps_aside(plan, fake=False):
+            return
+        start, migrations = self._start(), self._in_order(plan)
+        route = start.route(tuple(migrations))
+        for stage in itertools.chain.from_iterable(route.stages(each, each.operations) for each in migrations):
+            if time.monotonic() > until:
+                return
+            stage.build()
+        assert start.apps and route.apps  # noqa: S101, PT018 - to ask for them is to render them
 
     def _run_alone(self, targets: Sequence[Any], *, fake: bool, fake_initial: bool) -> None:
         self.loader = code.Loader(self.connection, code.Code())

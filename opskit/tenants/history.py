@@ -48,6 +48,7 @@ def of_tenants(tenants: Iterable[models.AbstractTenant]) -> Iterator[tuple[model
     shared = code.current()
     for tenant in tenants:
         yield tenant, _of_tenant(tenant, shared)
+    shared.looked()
 
 
 def shared_pending() -> tuple[str, ...]:
@@ -105,6 +106,8 @@ def _ask(loader: code.Loader) -> History:
     refuse_conflicts(loader)
     loader.check_consistent_history(loader.connection)
     pending = _forwards(loader, resolve(loader, Target()), loader.applied_migrations)
+    if pending:
+        loader.code.waiting[loader.start] += 1
     recorded = loader.recorded or {}
     oldest_first = sorted(recorded, key=lambda node: recorded[node].pk)
     return History(names(oldest_first), names(pending), names(loader.unrecorded()))

@@ -162,8 +162,17 @@ class Stage:
         """Do to the database what the operation does."""
         if not self.is_own:
             self.operation.database_forwards(self.label, editor, *self.private())
-        elif type(self.operation) not in _WITHOUT_STATES and not self._idle:
+        elif self._is_rendered and not self._idle:
             self._run_own(editor)
+
+    def build(self) -> None:
+        """Render now what can be shared of it."""
+        if self._is_rendered and self._rendered is None:
+            self._rendered = self._render()
+
+    @property
+    def _is_rendered(self) -> bool:
+        return self.is_own and type(self.operation) not in _WITHOUT_STATES
 
     def private(self) -> tuple[Any, Any]:
         """Whole states that nobody else has seen or will see, rendered when they are looked at."""

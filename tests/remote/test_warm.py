@@ -2,79 +2,14 @@
 
 import contextlib
 import gc
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import warm_project
-
-import opskit
-
-WARM = (Path(opskit.__file__).parent / "remote" / "warm.py").read_text()
-
-
-class Warm:
-    """The agent's end of the socket."""
-
-    def __init__(self, project, folder, **env):
-        ours, theirs = socket.socketpair()
-        self.folder = folder
-        self.log = folder / "runner.log"
-        with theirs, self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-u", "-c", WARM, "manage.py", str(theirs.fileno())],
-                cwd=project,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env},
-            )
-        ours.settimeout(60)
-        self.socket = ours
-        self.lines = ours.makefile("rb")
-        self.number = 0
-        self.patient = True
-
-    def heard(self):
-        """The next message. A child that has been forked is let go, as the agent does when it has its number."""
-        message = json.loads(self.lines.readline())
-        if message["type"] == "forked" and self.patient:
-            self.say(go=message["id"])
-        return message
-
-    def say(self, **message):
-        self.socket.sendall(json.dumps(message).encode() + b"\n")
-
-    def send(self, *args, source="", env=()):
-        self.number += 1
-        out = self.folder / f"{self.number}.out"
-        out.touch(0o600)
-        self.say(id=self.number, args=args, source=source, env=dict(env), out=str(out), err=str(out))
-        return out
-
-    def until(self, kind):
-        """All that is heard up to a message of that kind."""
-        heard = [self.heard()]
-        while heard[-1]["type"] != kind:
-            heard.append(self.heard())
-        return heard
-
-    def run(self, text, **more):
-        """(exit code, what was printed) of `act`."""
-        out = self.send("act", text, **more)
-        return self.until("exited")[-1]["exit"], out.read_text()
-
-    def close(self):
-        self.lines.close()
-        self.socket.close()
+import warm_runner
 
 
 @pytest.fixture
@@ -83,7 +18,7 @@ def started(tmp_path):
     with contextlib.ExitStack() as stack:
 
         def start(env=(), **made):
-            runner = Warm(warm_project.make(tmp_path / "app", **made), tmp_path, **dict(env))
+            runner = warm_runner.Warm(warm_project.make(tmp_path / "app", **made), tmp_path, **dict(env))
             stack.callback(runner.process.wait, 10)
             stack.callback(runner.close)
             return runner
