@@ -64,7 +64,8 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
 def _roll(story: scenario.Scenario, at: world.World) -> tuple[list[kinds.Injector], world.Sitting]:
     """The rollout, and then `--resume` for as long as somebody is not home. The last of these sittings comes back."""
     injectors: list[kinds.Injector] = []
-    argv: tuple[str, ...] = ("migrate-all", "--env=prod", *story.flags)
+    several = (f"--forks={story.forks}",) if story.forks > 1 else ()
+    argv: tuple[str, ...] = ("migrate-all", "--env=prod", *several, *story.flags)
     for number in range(TRIES):
         sitting = at.type(*argv, "--format=json")
         mine = [kinds.Injector(at, each, sitting) for each in story.faults if each.sitting == number]

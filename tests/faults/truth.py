@@ -195,26 +195,35 @@ def _stands(run: str, outcome: model.Outcome, truth: Truth, at: datetime) -> Ite
 
 
 def _again(told: Told) -> Iterator[str]:
-    """A tenant is started again only when its last attempt is known to be over, and may be tried again."""
+    """A tenant is started again only when its last attempt is known to be over, and may be tried again.
+
+    No more are at work than the plan says.
+    """
     run = runs.Run()
-    at_work = ""
+    at_work: set[str] = set()
     tried: set[str] = set()  # in this part of the run
     for event, _ in told.events:
         if isinstance(event, model.TenantStarted):
             last = run.outcomes.get(event.tenant) or model.Outcome(event.tenant, SKIPPED)
-            why = "while another was at work" if at_work else _why_not(last, again=event.tenant in tried)
+            why = _one_too_many(run.plans[-1], at_work) or _why_not(last, again=event.tenant in tried)
             if why:
                 yield f"started again: {event.tenant} in {told.folder.name} {why}"
-            at_work = event.tenant
-            tried.add(at_work)
+            at_work.add(event.tenant)
+            tried.add(event.tenant)
         if isinstance(event, model.TenantFollowed):
-            at_work = event.tenant
-        if isinstance(event, model.TenantFinished) and event.outcome.tenant == at_work:
-            at_work = ""
+            at_work.add(event.tenant)
+        if isinstance(event, model.TenantFinished):
+            at_work.discard(event.outcome.tenant)
         if isinstance(event, model.RunResumed):
-            at_work = ""
+            at_work.clear()
             tried.clear()
         run.apply(event)
+
+
+def _one_too_many(plan: model.Plan, at_work: set[str]) -> str:
+    canary = {tenant.id for batch in plan.batches[: plan.canaries] for tenant in batch.tenants}
+    alone = 1 if at_work & canary else plan.forks
+    return f"while {len(at_work)} were at work" if len(at_work) >= alone else ""
 
 
 def _why_not(last: model.Outcome, *, again: bool) -> str:
