@@ -138,6 +138,24 @@ def test_each_line_of_output_names_its_tenant_and_each_tenant_has_its_own_file(h
     assert nameless == []
 
 
+def test_the_view_on_a_terminal_shows_all_that_are_at_work(desk):
+    digs = "print(f'digging in {tenant}', flush=True)\n"
+    desk.project(migrate=digs + HELD + operator.MIGRATE)
+    seen = []
+
+    def meanwhile(said: str, _resize) -> None:
+        last = said.rpartition("gone, ETA")[2]  # the view as it was drawn last
+        if "acme: digging in acme" in last and "globex: digging in globex" in last and "initech" not in last:
+            seen.append(last)
+            go(desk, *operator.TENANTS)
+
+    try:
+        result = desk.at_a_terminal("migrate-all", "--forks=2", columns=100, meanwhile=meanwhile)
+    finally:
+        go(desk, *operator.TENANTS)
+    assert (result.code, bool(seen)) == (0, True)
+
+
 def test_the_inventory_may_say_how_many(hosts, sshd, second, tmp_path):
     more = {"framework": ASKABLE, "rollout": {"forks": "2"}}
     hosts.over_ssh(sshd, second, known_hosts=tmp_path / "known_hosts", **more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +80,14 @@ def test_no_pause_is_left_while_one_is_at_work():
     kept.done(outcome("a", 20.0))
     assert kept.seconds(at_work={"b": 0.0}, idle=3.0) == 20.0
     assert kept.seconds(idle=3.0) == 20.0 + 7.0
+
+
+def test_several_at_a_time_share_the_work_as_far_as_there_are_as_many_left():
+    made = replace(plan({"a": 20.0, "b": 40.0, "c": None}), forks=2)
+    assert eta.of(made) == (20 + 40 + 30) / 2
+    kept = eta.Eta()
+    kept.take(made)
+    assert kept.seconds(at_work={"a": 10.0, "b": 10.0}) == (10 + 30 + 30) / 2
+    kept.done(outcome("a", 20.0))
+    kept.done(outcome("b", 40.0))
+    assert kept.seconds(at_work={"c": 10.0}) == 20.0
