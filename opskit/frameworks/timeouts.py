@@ -17,7 +17,8 @@ _FEW = 3  # tenants that a message names
 class Difference:
     """A connection on which the limits do not hold."""
 
-    tenant: str  # "" is the master
+    tenant: str  # "" is nobody's
+    alias: str  # of a connection that is no tenant's and not the master's
     vendor: str
     found: Mapping[str, str]
     own: bool  # the project's settings have start-up options of their own
@@ -51,6 +52,7 @@ def _difference(row: Any) -> Difference:
     found = row.get("found")
     return Difference(
         row["tenant"],
+        django.one_line(str(row.get("alias") or "")),
         str(row.get("vendor")),
         {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {},
         bool(row.get("own")),
@@ -70,6 +72,8 @@ def refusal(wanted: Mapping[str, str], differences: Collection[Difference], name
 
 
 def _where(first: Difference, tenants: list[str]) -> str:
+    if first.alias:
+        return f"on the project's connection `{first.alias}`"
     if not first.tenant:
         return "in the project's own database"
     more = f" and {len(tenants) - _FEW} more" if len(tenants) > _FEW else ""

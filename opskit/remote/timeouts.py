@@ -8,13 +8,15 @@ This text runs on the host, by itself, with the project's folder as working dire
 with these PGOPTIONS in its environment, beside what else was there, as a tenant's command has them. It answers
 with one line of JSON on stdout, of the connections where something differs::
 
-    {"v": 1, "differ": [{"tenant": id, "" for the master, "vendor": "postgresql", "found": {"lock_timeout": "0"},
+    {"v": 1, "differ": [{"tenant": id, "" for none, "alias": of a connection that is no tenant's and not the master's,
+                         "vendor": "postgresql", "found": {"lock_timeout": "0"},
                          "own": whether the project's settings have start-up options of their own,
                          "pooled": whether there is a pooler in between,
                          "refused": why the connection was refused with them, where it is not without}, ...]}
 
 Values are as pg_settings has them: those of time in milliseconds. Where that is wanted, and they hold for the master,
 each tenant that has a connection of its own is asked; one that can't be entered in either way is another question's.
+Of the project's other connections, which a migration may use, those are told that are refused with them.
 Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
 
 Standard library and Django only, Python 3.8 and newer.
@@ -28,7 +30,7 @@ import json
 import os
 import sys
 import types
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 Connection = Tuple[str, str, Dict[str, Any]]  # tenant, alias, one entry of DATABASES
 
@@ -57,15 +59,29 @@ def look(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
     django.setup()
     for settings in status.database_settings().values():
         status.keep_secret(settings)
-    differ = differences(masters(framework), params)
+    known: Set[str] = set()
+    differ = differences(masters(framework), params, known)
     if params["tenants"] and framework in status.OWN and not differ:  # else the tenants can't be read, perhaps
-        differ = differences(status.OWN[framework](), params)
-    return {"v": 1, "differ": differ}
+        differ = differences(status.OWN[framework](), params, known)
+    return {"v": 1, "differ": differ or refusals(params, known)}
 
 
-def differences(connections: Iterator[Connection], params: Dict[str, Any]) -> List[Dict[str, Any]]:
-    found = ((tenant, difference(alias, settings, params)) for tenant, alias, settings in connections)
-    return [dict(told, tenant=tenant) for tenant, told in found if told]
+def differences(connections: Iterable[Connection], params: Dict[str, Any], known: Set[str]) -> List[Dict[str, Any]]:
+    """What does not hold, a row a connection; the aliases that were asked become `known`."""
+    found = []
+    for tenant, alias, settings in connections:
+        known.add(alias)
+        told = difference(alias, settings, params)
+        if told:
+            found.append(dict(told, tenant=tenant))
+    return found
+
+
+def refusals(params: Dict[str, Any], known: Set[str]) -> List[Dict[str, Any]]:
+    """The project's other connections that such settings keep anybody from making: a migration may use one."""
+    others = [(alias, settings) for alias, settings in status.database_settings().items() if alias not in known]
+    found = ((alias, difference(alias, settings, params)) for alias, settings in others)
+    return [dict(told, tenant="", alias=alias) for alias, told in found if told.get("refused")]
 
 
 # ---------------------------------------------------------------- which connections there are
@@ -101,9 +117,9 @@ def difference(alias: str, settings: Dict[str, Any], params: Dict[str, Any]) -> 
 def asked(alias: str, settings: Dict[str, Any], wanted: Dict[str, str]) -> Dict[str, Any]:
     connection = status.own_connection(alias, settings)
     try:
-        connection.ensure_connection()
         if connection.vendor != "postgresql":
             return {"vendor": connection.vendor}
+        connection.ensure_connection()
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT name, setting, pg_backend_pid() FROM pg_settings WHERE name = ANY(%s)", [list(wanted)]

@@ -22,6 +22,19 @@ class Migration(migrations.Migration):
 SEEN = "CREATE TABLE seen AS SELECT " + ", ".join(
     f"current_setting('{name}') AS {name}" for name in ("lock_timeout", "statement_timeout", "work_mem")
 )
+ELSEWHERE = """
+from django.db import connections, migrations
+
+
+def look(apps, editor):
+    with connections["reports"].cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("members", "0003_member_joined")]
+    operations = [migrations.RunPython(look)]
+"""
 OWN = 'DATABASES["default"]["OPTIONS"] = {"options": "-c lock_timeout=7s"}\n'
 LEAVE = "leave `lock_timeout` out, or mend what keeps it away."
 
@@ -204,6 +217,18 @@ def test_a_pooler_that_refuses_them_is_named(project, typist, postgres):
         )
         both = "leave `lock_timeout` and `statement_timeout` out, or mend what keeps it away."
         refuses(typist, "--lock-timeout=5s", "--statement-timeout=1h", why=why, hint=both)
+        assert 0 == typist.types("migrate-all", "--env=prod").returncode
+
+
+def test_a_pooler_that_refuses_them_on_a_connection_that_is_no_tenants_is_named(project, typist, postgres):
+    project.create_tenants(schemas=1)
+    (project.folder / "members" / "migrations" / "0004_of_the_test.py").write_text(ELSEWHERE)
+    with servers.pgbouncer(postgres, "session") as port:
+        append(project, "acme/settings.py", f'DATABASES["reports"] = {{**DATABASES["default"], "PORT": "{port}"}}\n')
+        why = (
+            "lock_timeout would not hold on the project's connection `reports`: start-up options are refused on the way"
+        )
+        refuses(typist, "--lock-timeout=5s", why=why)
         assert 0 == typist.types("migrate-all", "--env=prod").returncode
 
 

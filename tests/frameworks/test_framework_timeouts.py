@@ -31,6 +31,7 @@ REFUSED = [
     ([{}], BEGINNING + "lock_timeout is 0 ms there: something sets it when the project connects, or drops PGOPTIONS"),
     ([{"tenant": "a", "own": True}, {"tenant": "x"}, {"tenant": "b", "own": True}], f"lock_timeout would not hold in the database of `a`, `b`: {OWN}"),
     ([{"tenant": name, "own": True} for name in "abcde"], f"lock_timeout would not hold in the database of `a`, `b`, `c` and 2 more: {OWN}"),
+    ([{"alias": "reports", "refused": "no"}], "lock_timeout would not hold on the project's connection `reports`: start-up options are refused on the way to it (no)"),
     ([{"tenant": "x"}], ""),
     ([], ""),
 ]  # fmt: skip
