@@ -1,6 +1,6 @@
 """What `--forks=N` gains: the same rollout one tenant at a time and N at a time, with migrations that keep a core busy.
 
-    forks.py --forks=2 --tenants=12 --seconds=2
+    forks.py --forks=2 --tenants=16 --seconds=3
 
 Whole commands over a real sshd on loopback, in turns, each on a copy of the same database. Each tenant's migration
 keeps Python busy until that many seconds of CPU time have gone. N at a time can gain no more than there are idle cores:
@@ -41,8 +41,8 @@ class Migration(migrations.Migration):
 def main() -> None:
     parser = measuring.flags(__doc__)
     parser.add_argument("--forks", type=int, default=2)
-    parser.add_argument("--tenants", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of CPU time, a tenant")
+    parser.add_argument("--tenants", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of CPU time, a tenant")
     parser.add_argument("--times", type=int, default=3, help="runs of each, of which the median counts")
     given = parser.parse_args()
     with (
