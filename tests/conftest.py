@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 import servers
 
 NO_SKIPS = os.environ.get("OPSKIT_NO_SKIPS", "") not in ("", "0")
+
+
+def pytest_configure():
+    """A suite that was started in the background has SIGINT ignored, and would hand that on to all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
