@@ -140,6 +140,8 @@ def _plan_lines(made: model.Plan, shared: tuple[str, ...], options: project.Opti
     if len(made.batches) > 1:
         canary = tuple(tenant.id for tenant in made.batches[0].tenants)
         parts.append(f"the canary goes first, and a failure there stops the run: {some(canary)}")
+    if made.forks > 1:
+        parts.append(f"{made.forks} at a time, spread over the hosts.")
     if made.gate:
         parts.append(f"before each tenant this is asked: {printable(made.gate)}")
     about = eta.of(made)

@@ -411,6 +411,12 @@ def test_several_at_a_time_and_a_pause_between_them_are_refused(desk, flags, rol
     assert desk.runs == []
 
 
+def test_a_plan_says_how_many_at_a_time(desk):
+    said = "2 at a time, spread over the hosts.\n"
+    assert said in desk.run("migrate-all", "--plan", "--forks=2").out
+    assert said not in desk.run("migrate-all", "--plan").out
+
+
 @pytest.mark.parametrize(("flags", "rollout"), [(["--forks=2", "--stagger=0"], {"stagger": "5s"}),
                                                 (["--forks=1", "--stagger=0.1s"], {"forks": "2"})])  # fmt: skip
 def test_a_flag_can_settle_it(desk, flags, rollout):
