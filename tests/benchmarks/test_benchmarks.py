@@ -40,6 +40,11 @@ def test_every_case_has_a_script_that_knows_its_arguments(case):
     assert set() == {word.partition("=")[0] for word in words if word.startswith("--")} - known
 
 
+def test_a_case_is_there_once():
+    names = [case.name for case in cases.CASES]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_a_rollout_with_a_host_that_answers_at_once_is_measured():
     given = json.dumps({"tenants": 3, "sync": True})
     argv = [sys.executable, BENCHMARKS / "controller.py", "--part", given]
