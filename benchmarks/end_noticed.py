@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import measuring
-import places
+import sites
 from measuring import Row
 
 from opskit import model
 
 
-def opskit(place: dict[str, Any], folder: str, times: int) -> tuple[list[float], list[float]]:
+def opskit(site: dict[str, Any], folder: str, times: int) -> tuple[list[float], list[float]]:
     """Seconds from each command's end to its reply, and those of the whole call beyond the command's own."""
     late, beyond = [], []
-    with places.opened(place, folder) as hosts:
+    with sites.opened(site, folder) as hosts:
         for _ in range(times):
             said: list[str] = []
             began = time.monotonic()
@@ -40,13 +40,13 @@ def _keeper(said: list[str]) -> Any:
     return lambda text, _: said.append(text)
 
 
-def fabric(place: dict[str, Any], folder: str, times: int) -> list[float]:
+def fabric(site: dict[str, Any], folder: str, times: int) -> list[float]:
     from fabric import Connection  # noqa: PLC0415 - only for this comparison
 
     late = []
-    given = {"key_filename": place["identity_file"]}
+    given = {"key_filename": site["identity_file"]}
     command = f"cd {shlex.quote(folder)}/app && {sys.executable} manage.py moment"
-    with Connection(place["address"], user=place["user"], port=place["port"], connect_kwargs=given) as connection:
+    with Connection(site["address"], user=site["user"], port=site["port"], connect_kwargs=given) as connection:
         for _ in range(times):
             done = connection.run(command, hide=True, in_stream=False)
             late.append(time.monotonic() - float(done.stdout))
@@ -61,11 +61,11 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="opskit-bench-") as folder,
         measuring.server("sshd") as sshd,
     ):
-        places.project(Path(folder))
-        place = places.of_sshd(sshd)
+        sites.project(Path(folder))
+        site = sites.of_sshd(sshd)
         measuring.progress(f"{given.times} commands through the agent, and as many through Fabric's `run`")
-        late, beyond = opskit(place, folder, given.times)
-        theirs = fabric(place, folder, given.times)
+        late, beyond = opskit(site, folder, given.times)
+        theirs = fabric(site, folder, given.times)
     measuring.report(
         given,
         Row("from a command's end to its reply", measuring.spread(late), "a few ms"),

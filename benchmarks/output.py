@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import measuring
-import places
+import sites
 from measuring import Row
 
 from opskit import journal, model
@@ -31,13 +31,13 @@ from opskit.frameworks import omnitenant
 from opskit.tasks import wiring
 
 
-def part(place: dict[str, Any], megabytes: int, way: str = "opskit", profile: bool = False) -> dict[str, float]:
+def part(site: dict[str, Any], megabytes: int, way: str = "opskit", profile: bool = False) -> dict[str, float]:
     """Run one command in this process: MB/s, and the peak memory on both sides."""
     with tempfile.TemporaryDirectory(prefix="opskit-bench-") as folder:
-        places.project(Path(folder))
+        sites.project(Path(folder))
         if way == "fabric":
-            return {"rate": _fabric(place, megabytes, folder)}
-        with places.opened(place, folder) as hosts:
+            return {"rate": _fabric(site, megabytes, folder)}
+        with sites.opened(site, folder) as hosts:
             began = time.perf_counter()
             _run(hosts, megabytes, Path(folder), profile=profile)
             rate = megabytes / (time.perf_counter() - began)
@@ -68,14 +68,14 @@ def _run(hosts: Any, megabytes: int, folder: Path, *, profile: bool) -> None:
         measuring.missing(f"the command ended with exit {reply.exit} {reply.error}, and {printed} bytes arrived.")
 
 
-def _fabric(place: dict[str, Any], megabytes: int, folder: str) -> float:
+def _fabric(site: dict[str, Any], megabytes: int, folder: str) -> float:
     import fabric  # noqa: PLC0415 - its memory is not ours
 
     with fabric.Connection(
-        place["address"],
-        user=place["user"],
-        port=place["port"],
-        connect_kwargs={"key_filename": place["identity_file"]},
+        site["address"],
+        user=site["user"],
+        port=site["port"],
+        connect_kwargs={"key_filename": site["identity_file"]},
     ) as connection:
         connection.open()
         began = time.perf_counter()
@@ -90,7 +90,7 @@ def _typed(folder: str, megabytes: int) -> str:
 def _ssh(sshd: Any, megabytes: int) -> float:
     """The system's ssh, to nowhere: what the machine can do."""
     with tempfile.TemporaryDirectory(prefix="opskit-bench-") as folder:
-        places.project(Path(folder))
+        sites.project(Path(folder))
         options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={sshd.known_hosts}")
         argv = ["ssh", "-F", "none", "-n", "-i", str(sshd.identity_file), "-p", str(sshd.port)]
         argv += [word for option in options for word in ("-o", option)]
@@ -108,15 +108,15 @@ def main() -> None:
         print(json.dumps(part(**json.loads(given.part))))
         return
     with measuring.server("sshd") as sshd:
-        over_ssh = places.of_sshd(sshd)
+        over_ssh = sites.of_sshd(sshd)
         if given.profile:
             part(over_ssh, given.megabytes, profile=True)
             return
         rows = [*_rates("local", {}, given.megabytes), *_rates("sshd", over_ssh, given.megabytes)]
         rows += _rates("embedded server", {"embedded": True}, given.megabytes)
         measuring.progress("20 MB over sshd: opskit, Fabric and ssh")
-        ours = measuring.in_a_process(__file__, place=over_ssh, megabytes=20)["rate"]
-        fabric = measuring.in_a_process(__file__, place=over_ssh, megabytes=20, way="fabric")["rate"]
+        ours = measuring.in_a_process(__file__, site=over_ssh, megabytes=20)["rate"]
+        fabric = measuring.in_a_process(__file__, site=over_ssh, megabytes=20, way="fabric")["rate"]
         rows += [
             Row("20 MB over sshd: opskit / Fabric's `run`", f"{ours / fabric:.0f} ({ours:.0f} / {fabric:.2f} MB/s)"),
             Row(f"… the system's ssh, {given.megabytes} MB to nowhere", f"{_ssh(sshd, given.megabytes):.0f} MB/s"),
@@ -124,10 +124,10 @@ def main() -> None:
     measuring.report(given, *rows)
 
 
-def _rates(name: str, place: dict[str, Any], megabytes: int) -> list[Row]:
+def _rates(name: str, site: dict[str, Any], megabytes: int) -> list[Row]:
     measuring.progress(f"{megabytes} MB over {name}")
-    few = measuring.in_a_process(__file__, place=place, megabytes=20)
-    many = measuring.in_a_process(__file__, place=place, megabytes=megabytes)
+    few = measuring.in_a_process(__file__, site=site, megabytes=20)
+    many = measuring.in_a_process(__file__, site=site, megabytes=megabytes)
     sizes = f"20 MB and {megabytes} MB"
     return [
         Row(

@@ -40,6 +40,11 @@ def test_every_case_has_a_script_that_knows_its_arguments(case):
     assert set() == {word.partition("=")[0] for word in words if word.startswith("--")} - known
 
 
+def test_no_benchmark_has_the_name_of_a_module_of_the_tests():
+    tests = {file.stem for file in Path(__file__).parents[1].rglob("*.py")} - {"__init__"}
+    assert set() == tests & {file.stem for file in BENCHMARKS.glob("*.py")}
+
+
 def test_a_case_is_there_once():
     names = [case.name for case in cases.CASES]
     assert sorted(set(names)) == sorted(names)

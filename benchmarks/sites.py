@@ -1,6 +1,6 @@
 """Where the transport's benchmarks run their commands: this machine, a real sshd, the demo's embedded server.
 
-A place is a small mapping that a fresh process can be given as JSON.
+A site is a small mapping that a fresh process can be given as JSON.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def of_sshd(sshd: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(place: dict[str, Any], folder: str) -> Iterator[fleet.Fleet]:
-    """A fleet on `place` that holds the lock of `folder`/app. An empty place is this machine."""
-    with _environment(place, folder) as environment:
+def opened(site: dict[str, Any], folder: str) -> Iterator[fleet.Fleet]:
+    """A fleet on `site` that holds the lock of `folder`/app. An empty site is this machine."""
+    with _environment(site, folder) as environment:
         hold = fleet.Hold("20261122T140200-bench", "bench", "2026-11-22T14:02:00+00:00")
         with contextlib.closing(fleet.Fleet(environment, hold)) as hosts:
             hosts.open()
@@ -73,19 +73,19 @@ def opened(place: dict[str, Any], folder: str) -> Iterator[fleet.Fleet]:
 
 
 @contextlib.contextmanager
-def _environment(place: dict[str, Any], folder: str) -> Iterator[model.Environment]:
+def _environment(site: dict[str, Any], folder: str) -> Iterator[model.Environment]:
     app = model.App(f"{folder}/app", python=sys.executable, state_dir=f"{folder}/state")
-    with _host(place, folder) as (host, ssh):
+    with _host(site, folder) as (host, ssh):
         yield model.Environment("bench", (host,), app, "omnitenant", ssh=ssh, root=folder)
 
 
 @contextlib.contextmanager
-def _host(place: dict[str, Any], folder: str) -> Iterator[tuple[model.Host, model.Ssh]]:
-    if "known_hosts" in place:
-        known_hosts = place["known_hosts"]
-        given = {name: value for name, value in place.items() if name != "known_hosts"}
+def _host(site: dict[str, Any], folder: str) -> Iterator[tuple[model.Host, model.Ssh]]:
+    if "known_hosts" in site:
+        known_hosts = site["known_hosts"]
+        given = {name: value for name, value in site.items() if name != "known_hosts"}
         yield model.Host("app1", **given), model.Ssh(known_hosts=(known_hosts,))
-    elif place.get("embedded"):
+    elif site.get("embedded"):
         from opskit.demo import server  # noqa: PLC0415 - Paramiko's memory is not the local transport's
 
         with server.running(Path(folder)) as at:
