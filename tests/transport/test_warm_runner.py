@@ -104,7 +104,7 @@ def test_a_runner_that_was_killed_is_replaced(reached):
     hosts = reached()
     first = hosts.runner()
     os.kill(first, signal.SIGKILL)
-    gone(first)
+    until(lambda: not Path(f"/proc/{first}").exists())  # the agent has heard of it, too
     assert hosts.runner() != first
     assert hosts.said == ["here: the warm runner was given up: it ended by itself"]
 
