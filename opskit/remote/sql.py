@@ -39,16 +39,7 @@ def main() -> int:
     framework, manage, params, text = sys.argv[1:5]
     exec(compile(text, "status.py", "exec"), status.__dict__)  # noqa: S102 - it came with us
     sys.argv[1:] = []
-    answers = status.take_stdout()
-    question = status.Question(lambda: statements(framework, json.loads(params)))
-    try:
-        status.start(manage, question)
-    except BaseException as error:  # noqa: BLE001 - a manage.py may end in any way
-        question.note(error)
-    if question.answer is not None:
-        status.write(answers, json.dumps(question.answer))
-        return 0
-    return int(status.complain(manage, question))
+    return int(status.answer(manage, lambda: statements(framework, json.loads(params))))
 
 
 def statements(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:

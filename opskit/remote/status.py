@@ -61,10 +61,15 @@ CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own 
 
 
 def main() -> int:
-    answers = take_stdout()
     framework, manage = sys.argv[1:3]
     params = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
-    question = Question(lambda: survey(framework, params))
+    return answer(manage, lambda: survey(framework, params))
+
+
+def answer(manage: str, look: Callable[[], Dict[str, Any]]) -> int:
+    """Start the project, write what `look` finds there as a line of JSON, and give the exit code."""
+    answers = take_stdout()
+    question = Question(look)
     try:
         start(manage, question)
     except BaseException as error:  # noqa: BLE001 - a manage.py may end in any way

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
@@ -63,6 +63,13 @@ def _locked(tenant: models.AbstractTenant) -> Iterator[None]:
 def _row(tenant: models.AbstractTenant, interrupts: interrupting.Undoing) -> Iterator[None]:
     with interrupts.whole():
         _save(tenant)
+    with _undone(interrupts, lambda _: tenant.delete()):
+        yield
+
+
+@contextlib.contextmanager
+def _undone(interrupts: interrupting.Undoing, undo: Callable[[BaseException], object]) -> Iterator[None]:
+    """Undo what was made before, where the rest fails or is interrupted; not where the operator left it as it is."""
     try:
         interrupts.look()
         yield
@@ -71,7 +78,7 @@ def _row(tenant: models.AbstractTenant, interrupts: interrupting.Undoing) -> Ite
     except BaseException as failure:
         with interrupts.whole():
             _reconnect_after(failure)
-            tenant.delete()
+            undo(failure)
         raise
 
 
@@ -92,17 +99,8 @@ def _place(tenant: models.AbstractTenant, interrupts: interrupting.Undoing) -> I
     with interrupts.whole():
         if made:
             _make(tenant)
-    try:
-        interrupts.look()
+    with _undone(interrupts, lambda failure: _remove(tenant, failure) if made else None):
         yield
-    except interrupting.LeftError:
-        raise
-    except BaseException as failure:
-        with interrupts.whole():
-            _reconnect_after(failure)
-            if made:
-                _remove(tenant, failure)
-        raise
 
 
 def _reconnect_after(failure: BaseException) -> None:
