@@ -204,10 +204,11 @@ def _create(path: Path) -> int:
 
 
 def new_id(root: Path, environment: str, now: datetime) -> str:
-    """A run-id that sorts by time and names its environment, and that no run has yet."""
-    stamp = now.strftime("%Y%m%dT%H%M%S")
-    ids = (f"{stamp}-{environment}", *(f"{stamp}.{number}-{environment}" for number in range(2, 1000)))
-    return next(each for each in ids if not (_runs(root) / each).exists())
+    """A run-id that sorts by time, also among the runs of one second, and names its environment."""
+    second = now.strftime("%Y%m%dT%H%M%S")
+    taken = {each.name.partition("-")[0] for each in _runs(root).glob(f"{second}*")}
+    stamps = (second, *(f"{second}.{number}" for number in range(2, 1000)))
+    return f"{next(each for each in stamps if each not in taken)}-{environment}"
 
 
 def create(root: Path, run_id: str, *, sync: bool = True) -> Journal:

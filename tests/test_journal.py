@@ -306,12 +306,17 @@ def test_an_id_sorts_by_time_and_names_its_environment(tmp_path):
 
 def test_runs_that_begin_in_one_second_have_ids_of_their_own_in_their_order(tmp_path):
     ids = []
-    for second in (0, 0, 0, 1):
-        ids.append(journal.new_id(tmp_path, "prod", AT + timedelta(seconds=second)))
+    for second, environment in ((0, "staging"), (0, "prod"), (0, "prod"), (1, "prod")):
+        ids.append(journal.new_id(tmp_path, environment, AT + timedelta(seconds=second)))
         written(tmp_path, run_id=ids[-1])
-    assert ["20261122T140205-prod", "20261122T140205.2-prod", "20261122T140205.3-prod", "20261122T140206-prod"] == ids
+    assert [
+        "20261122T140205-staging",
+        "20261122T140205.2-prod",
+        "20261122T140205.3-prod",
+        "20261122T140206-prod",
+    ] == ids
     assert sorted(ids) == ids
-    assert {"prod"} == {journal.environment_of(each) for each in ids}
+    assert ["staging", "prod", "prod", "prod"] == [journal.environment_of(each) for each in ids]
 
 
 def made(root: Path, count: int, environment: str = "prod") -> list[str]:
