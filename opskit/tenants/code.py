@@ -62,6 +62,7 @@ class Code:
         self.replacing = tuple(migration for migration in self.disk_migrations.values() if migration.replaces)
         self.graphs: dict[Any, Graph] = {}
         self.states = states.States(self.unmigrated_apps)
+        self.answers: dict[tuple[str, ...], tuple[frozenset[Node], Any]] = {}  # history.py's, by what is recorded
         self.waiting: Counter[frozenset[Node]] = Counter()  # the histories that were seen with something pending
         self.tell: Callable[[frozenset[Node]], None] | None = None  # hears those
 

@@ -90,6 +90,13 @@ def is_masters_own(tenant: models.AbstractTenant) -> bool:
     return not (tenant.alias or tenant.url_variable)
 
 
+def schema_in_master(tenant: models.AbstractTenant) -> str:
+    """The tenant's schema where it is one of the master database, else "". Raises TenantDatabaseError."""
+    if tenant.isolation_type != "schema" or not is_masters_own(tenant):
+        return ""
+    return str(settings_for(tenant)[sessions.SCHEMA])
+
+
 def master() -> dict[str, Any]:
     settings: dict[str, Any] = connections.settings[DEFAULT_DB_ALIAS]
     return settings

@@ -9,13 +9,14 @@ from typing import Any
 
 from django.apps import apps
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.loader import AmbiguityError
 
 from opskit import redaction
-from opskit.tenants import code, databases, models, routers
+from opskit.tenants import code, databases, models, routers, sessions
 from opskit.tenants.errors import TenantDatabaseError
 
+TABLE = "django_migrations"  # Django 5.2, db/migrations/recorder.py
 Node = tuple[str, str | None]  # (app label, migration name); None is before the first
 
 
@@ -96,10 +97,33 @@ def resolve(loader: Any, target: Target) -> list[Node]:
 
 def _of_tenant(tenant: models.AbstractTenant, shared: code.Code) -> History:
     try:
+        schema = databases.schema_in_master(tenant)
+        # the master's connection stands, and a new one takes ten times as long as the question
+        found = _known(connections[DEFAULT_DB_ALIAS], f"{sessions.quoted(schema)}.{TABLE}", shared) if schema else None
+        if found is not None:
+            return found
         with databases.connected(tenant) as alias:
-            return _ask(code.Loader(connections[alias], shared))
+            connection = connections[alias]
+            return _known(connection, TABLE, shared) or _ask(code.Loader(connection, shared))
     except Exception as error:  # noqa: BLE001 - whatever a tenant's database does is that tenant's state
         return History(error=reason(error))
+
+
+def _known(connection: Any, table: str, shared: code.Code) -> History | None:
+    """What an earlier tenant with the same rows was told; None where there was none, or the table can't be read."""
+    found: History | None
+    if connection.in_atomic_block:
+        return None  # a table that is missing would break the caller's transaction
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT app, name FROM {table} ORDER BY id")  # noqa: S608 - names of ours, quoted
+            rows = cursor.fetchall()
+    except Error:
+        return None
+    start, found = shared.answers.get(names(rows), (frozenset(), None))
+    if found is not None and found.pending:
+        shared.waiting[start] += 1
+    return found
 
 
 def _ask(loader: code.Loader) -> History:
@@ -110,7 +134,9 @@ def _ask(loader: code.Loader) -> History:
         loader.code.waiting[loader.start] += 1
     recorded = loader.recorded or {}
     oldest_first = sorted(recorded, key=lambda node: recorded[node].pk)
-    return History(names(oldest_first), names(pending), names(loader.unrecorded()))
+    found = History(names(oldest_first), names(pending), names(loader.unrecorded()))
+    loader.code.answers[found.applied] = loader.start, found
+    return found
 
 
 def _forwards(loader: Any, targets: Sequence[Node], applied: Collection[Node]) -> list[Node]:

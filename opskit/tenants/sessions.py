@@ -57,7 +57,7 @@ def _postgresql(database: dict[str, Any], schema: str, limits: Limits) -> None:
     if schema:
         naming.refuse_schema(schema)
         database[SCHEMA] = schema
-        database[PATH] = ", ".join(map(_quoted, (schema, *extension_schemas())))
+        database[PATH] = ", ".join(map(quoted, (schema, *extension_schemas())))
         wanted.append(f"search_path={database[PATH]}")
     if limits.lock is not None:
         wanted.append(f"lock_timeout={_milliseconds(limits.lock)}")
@@ -74,7 +74,8 @@ def _merged(own: str, wanted: list[str]) -> str:
     return " ".join(part for part in (os.environ.get("PGOPTIONS", ""), own, *(f"-c {each}" for each in ours)) if part)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as PostgreSQL takes it literally."""
     return '"' + name.replace('"', '""') + '"'
 
 

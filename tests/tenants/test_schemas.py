@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 from dataclasses import dataclass
 
@@ -112,6 +113,61 @@ def test_a_connection_that_is_in_another_schema_migrates_nothing(shop):
         said = shop.manage("migratetenant", "--tenant-id=acme", expect=1)
     assert "schema `public_acme` was asked for, and the connection is in `public`: something on the way" in said.err
     assert [] == shop.sql("SELECT 1 FROM pg_tables WHERE tablename = 'users_user'")
+
+
+_CONNECTED = """
+from django.db import connection
+from django.db.backends.signals import connection_created
+from opskit.tenants import history, registry
+
+tenants = list(registry.every())
+connected, asked = [], []
+connection_created.connect(lambda connection, **_: connected.append(connection.alias), weak=False)
+with connection.execute_wrapper(lambda execute, sql, *more: asked.append(sql) or execute(sql, *more)):
+    found = [(len(each.applied), len(each.pending), each.error) for _, each in history.of_tenants(tenants)]
+print([found, connected, len(asked)])
+"""
+
+
+def looked(shop):
+    """`[[(applied, pending, error) of a tenant, …], the aliases connected to, the number of the master's queries]`."""
+    return ast.literal_eval(shop.manage("shell", "-v", "0", "-c", _CONNECTED).out.splitlines()[-1])
+
+
+def test_schemas_of_the_master_are_asked_over_its_connection_one_query_each(shop):
+    for name in ("acme", "globex", "initech"):
+        shop.create(name)
+    shop.manage("migratealltenants")
+    assert [[(ALL, 0, "")] * 3, ["tenant:acme"], 3] == looked(shop)  # the first of a history is looked at closely
+
+
+def test_each_schema_is_told_by_what_it_has_itself(driven):
+    for name in ("acme", "bare", "globex", "gone", "initech", "odd", "older"):
+        driven.create(name, *(["--schema=s'\"d"] if name == "odd" else []))
+    driven.manage("migratealltenants", "--exclude=bare")
+    driven.manage("migratetenant", "--tenant-id=older", "products", "0001")
+    driven.sql("DROP SCHEMA public_gone CASCADE")
+    found, connected, _ = looked(driven)
+    gone = (0, 0, "schema `public_gone` does not exist, or its user may not use it")
+    home = (ALL, 0, "")
+    assert [home, (0, ALL, ""), home, gone, home, home, (ALL - 1, 1, "")] == found
+    assert ["tenant:acme", "tenant:bare", "tenant:older"] == connected  # and `gone` in vain
+
+
+def test_a_pooler_that_drops_the_schema_spoils_no_answer_and_gets_no_migration(shop):
+    for name in ("acme", "globex"):
+        shop.create(name)
+        shop.manage("migratetenant", f"--tenant-id={name}", *(["products", "0001"] if name == "globex" else []))
+    before = shop.count("public_globex")
+    with servers.pgbouncer(shop.postgres, ignore_startup_parameters="extra_float_digits,options") as port:
+        shop.settings(f"DATABASES['default']['PORT'] = '{port}'")
+        found, _, _ = looked(shop)
+        said = shop.manage("migratealltenants", expect=1)
+    wrong = "was asked for, and the connection is in `public`: something on the way"
+    assert [(each[:2], wrong in each[2]) for each in found] == [((0, 0), True)] * 2  # nobody's answer is known yet
+    assert f"schema `public_globex` {wrong}" in said.err
+    assert [] == shop.sql("SELECT 1 FROM pg_tables WHERE tablename = 'products_product' AND schemaname = 'public'")
+    assert (ALL - 1, ALL - 1) == (before, shop.count("public_globex"))
 
 
 LINE = """migrations.CreateModel('Line', [
