@@ -54,9 +54,9 @@ class Truth:
 def look(at: world.World, *, timed: bool) -> Truth:
     database = at.database
     return Truth(
-        {tenant: database.history(tenant) for tenant in world.TENANTS},
-        {tenant: database.columns(tenant) for tenant in world.TENANTS},
-        {tenant: database.committed(tenant) for tenant in world.TENANTS},
+        database.histories(),
+        database.columns(),
+        database.committed(),
         database.started(),
         at.commands("began"),
         at.commands("overlap"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -28,6 +29,8 @@ MIGRATIONS = ("members.0002_bonus", "members.0003_index")
 
 MASTERS = {"omnitenant": "master", "opskit": "shared"}
 GATE = 4711  # as the witness knows it
+MEMORY = Path("/dev/shm")
+FILES = 2 * 1024**3  # bytes that the seeds of a machine may need there, at 200 MB each
 ROOM = 16  # connections that a seed's PostgreSQL takes; three more are the superuser's own
 
 # Runs in the project once a framework: the seeds get copies.
@@ -77,6 +80,8 @@ def _template(folder: Path, framework: str) -> Template:
     port = servers.free_port()
     server = cluster.start(port)
     running = cluster.as_server(port, server)
+    # of each connection's time a half went into the hashing of the password, which is nothing that is tried here
+    running.execute(f"SET scram_iterations = 1; ALTER ROLE {running.user} PASSWORD '{running.password}'")
     running.new_database(name="audit")
     running.execute(
         "CREATE TABLE started (at timestamptz DEFAULT clock_timestamp(), tenant text, migration text, pid int)",
@@ -144,24 +149,34 @@ class Database:
             return "master", tenant
         return ("shared", f"public_{tenant}") if tenant < "s11" else (f"{tenant}_db", "public")
 
-    def history(self, tenant: str) -> dict[str, datetime]:
-        """{app.name: when} of a tenant's django_migrations."""
-        database, schema = self.home_of(tenant)
-        rows = self.server.execute(
-            f"SELECT app || '.' || name, applied FROM \"{schema}\".django_migrations", database=database
+    def of_each(self, sql: str, tenants=TENANTS) -> dict[str, list[tuple]]:
+        """{tenant: rows} of a statement whose `{schema}` is each tenant's. One connection a database: they are dear."""
+        found: dict[str, list[tuple]] = {}
+        homes = sorted((self.home_of(tenant), tenant) for tenant in tenants)
+        for database, group in itertools.groupby(homes, lambda each: each[0][0]):
+            with self.server.connect(database) as connection:
+                for (_, schema), tenant in group:
+                    cursor = connection.execute(sql.format(schema=schema))
+                    found[tenant] = cursor.fetchall() if cursor.description else []
+        return found
+
+    def histories(self) -> dict[str, dict[str, datetime]]:
+        """{tenant: {app.name: when}} of their django_migrations."""
+        rows = self.of_each("SELECT app || '.' || name, applied FROM \"{schema}\".django_migrations")
+        return {tenant: dict(pairs) for tenant, pairs in rows.items()}
+
+    def columns(self) -> dict[str, set[str]]:
+        """{tenant: columns} of the table that the migrations change."""
+        rows = self.of_each(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_schema = '{schema}' AND table_name = 'members_member'"
         )
-        return dict(rows)
+        return {tenant: {name for (name,) in names} for tenant, names in rows.items()}
 
-    def columns(self, tenant: str) -> set[str]:
-        database, schema = self.home_of(tenant)
-        sql = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 'members_member'"
-        return {name for (name,) in self.server.execute(sql, schema, database=database)}
-
-    def committed(self, tenant: str) -> list[str]:
-        """The migrations that were committed, each as often as it was."""
-        database, schema = self.home_of(tenant)
-        rows = self.server.execute(f'SELECT migration FROM "{schema}".members_audit ORDER BY id', database=database)
-        return [name for (name,) in rows]
+    def committed(self) -> dict[str, list[str]]:
+        """{tenant: the migrations that were committed}, each as often as it was."""
+        rows = self.of_each('SELECT migration FROM "{schema}".members_audit ORDER BY id')
+        return {tenant: [name for (name,) in names] for tenant, names in rows.items()}
 
     def started(self) -> list[tuple[str, str, datetime]]:
         """(tenant, migration, when) of every migration that ever started."""
@@ -434,11 +449,12 @@ def new(template: Template, *, hosts: int = 1, home=(), orders=None, package: Pa
     folder.chmod(0o755)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / "postgresql").mkdir()
         (folder / "operator" / "inventories").mkdir(parents=True)
         (folder / "clock").write_text("0")
         _new_witness(folder / "witness", orders or {})
-        database = Database(template, folder / "postgresql")
+        disk = Path(tempfile.mkdtemp(prefix="opskit-postgresql-", dir=_memory()))
+        stack.callback(shutil.rmtree, disk, ignore_errors=True)
+        database = Database(template, disk)
         identity = servers._keygen(folder / "user")
         made = [Host(folder / f"host{number}", identity) for number in range(1, hosts + 1)]
         world = World(folder, database, made, package)
@@ -448,16 +464,21 @@ def new(template: Template, *, hosts: int = 1, home=(), orders=None, package: Pa
         yield world
 
 
+def _memory() -> str | None:
+    """A folder in memory, where one has room: a disk takes a second for a PostgreSQL's thousands of small files."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > FILES
+    return str(MEMORY) if roomy else None
+
+
 def _bring_home(world: World, tenants) -> None:
     """Give these tenants what the migrations would: Django's rows and the columns, without running anything."""
-    for tenant in tenants:
-        database, schema = world.database.home_of(tenant)
-        rows = ", ".join(f"('members', '{name.partition('.')[2]}', now())" for name in MIGRATIONS)
-        world.database.server.execute(
-            f'ALTER TABLE "{schema}".members_member ADD COLUMN bonus integer NOT NULL DEFAULT 0, ADD COLUMN rank integer; '
-            f'INSERT INTO "{schema}".django_migrations (app, name, applied) VALUES {rows}',
-            database=database,
-        )
+    rows = ", ".join(f"('members', '{name.partition('.')[2]}', now())" for name in MIGRATIONS)
+    world.database.of_each(
+        'ALTER TABLE "{schema}".members_member '
+        "ADD COLUMN bonus integer NOT NULL DEFAULT 0, ADD COLUMN rank integer; "
+        f'INSERT INTO "{{schema}}".django_migrations (app, name, applied) VALUES {rows}',
+        tenants,
+    )
 
 
 def _write_inventory(world: World, identity: Path, more: dict) -> None:
