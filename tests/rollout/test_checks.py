@@ -423,6 +423,18 @@ def test_maxstartups_is_held_against_the_number_of_hosts():
     )
 
 
+def test_several_tenants_at_a_time_need_several_times_the_connections_and_locks():
+    three = replace(ENVIRONMENT, rollout=replace(ENVIRONMENT.rollout, forks=3))
+    at_once = ", for 3 tenants at a time"
+    for used, status in ((92, FAILED), (91, WARNING), (84, WARNING), (83, OK)):
+        found = judged(server(used=used), three)["connections"]
+        assert (status, f"{97 - used} of 100 free{at_once}") == found
+    for slots, status in ((729, WARNING), (730, OK)):  # of which 10 are held
+        found = judged(server(lock_slots=slots), three)["locks"]
+        tables = "the largest schema of acme has 120 tables and indexes"
+        assert (status, f"room for {slots - 10} locks; {tables}{at_once}") == found
+
+
 def test_where_no_project_could_be_entered_nothing_is_said_of_databases():
     look = model.Look(hosts=(model.Seen(APP1, refused="path", error="no"),))
     assert [each.of for each in checks.judge(look, ENVIRONMENT)] == ["app1"] * 4

@@ -33,7 +33,7 @@ def judge(look: model.Look, environment: model.Environment) -> tuple[model.Check
         checks += environments.judge(look, environment)
         in_schemas = any(state.place and state.place.schema for state in environments.states(look).values())
         for server in servers.distinct(look):
-            checks += servers.judge(server, look, in_schemas=in_schemas)
+            checks += servers.judge(server, look, in_schemas=in_schemas, forks=environment.rollout.forks)
         checks += servers.unasked(look, environment)
     return tuple(checks)
 

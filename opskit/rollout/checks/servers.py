@@ -32,13 +32,14 @@ def distinct(look: model.Look) -> list[model.Server]:
     return [server for server in every(look) if first[server.name] == server.name]
 
 
-def judge(server: model.Server, look: model.Look, *, in_schemas: bool) -> Iterator[model.Check]:
+def judge(server: model.Server, look: model.Look, *, in_schemas: bool, forks: int) -> Iterator[model.Check]:
     if server is not every(look)[0]:
         yield entered(server, server.name)
     if server.error or server.vendor != "postgresql":
         return
-    for check in (_connections, _locks, _size):
-        yield check(server)
+    yield _connections(server, forks)
+    yield _locks(server, forks)
+    yield _size(server)
     yield _database_disk(server, look.serving)
     yield _pgoptions(server)
     yield _pooler(server, in_schemas=in_schemas)
@@ -64,23 +65,29 @@ def unasked(look: model.Look, environment: model.Environment) -> Iterator[model.
         yield model.Check("database", environment.name, words.UNKNOWN, said)
 
 
-def _connections(server: model.Server) -> model.Check:
+def _connections(server: model.Server, forks: int) -> model.Check:
     if server.max_connections is None or server.used is None:
         return model.Check("connections", server.name, words.UNKNOWN, "this user may not ask")
     free = server.max_connections - (server.reserved or 0) - server.used
-    said = f"{free} of {server.max_connections} free"
+    said, least = f"{free} of {server.max_connections} free{_for(forks)}", FEWEST * forks
     hint = "end what is idle, or raise max_connections: the application needs some, too."
-    if free < FEWEST:
+    if free < least:
         return model.Check("connections", server.name, words.FAILED, said, hint)
-    return model.Check("connections", server.name, *((words.WARNING, said, hint) if free < FEW else (words.OK, said)))
+    few = free < FEW + least - FEWEST
+    return model.Check("connections", server.name, *((words.WARNING, said, hint) if few else (words.OK, said)))
 
 
-def _locks(server: model.Server) -> model.Check:
+def _for(forks: int) -> str:
+    return "" if forks == 1 else f", for {forks} tenants at a time"
+
+
+def _locks(server: model.Server, forks: int) -> model.Check:
     if server.lock_slots is None or server.locks is None or server.relations is None:
         return model.Check("locks", server.name, words.UNKNOWN, "this user may not ask, or it takes too long")
     free = server.lock_slots - server.locks
     said = f"room for {free} locks; the largest schema of {server.database} has {server.relations} tables and indexes"
-    if free < 2 * server.relations:
+    said += _for(forks)
+    if free < 2 * server.relations * forks:
         hint = "a migration locks each table and index it touches until its end: raise max_locks_per_transaction."
         return model.Check("locks", server.name, words.WARNING, said, hint)
     return model.Check("locks", server.name, words.OK, said)
