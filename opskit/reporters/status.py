@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from opskit import control, durations, errors, journal
+from opskit.reporters import tables
 from opskit.reporters.text import named, printable
 from opskit.rollout import eta
 from opskit.rollout import run as runs
@@ -103,10 +104,8 @@ def as_json(folders: Iterable[Path], now: datetime) -> str:
     return json.dumps([asdict(look(folder, now)) for folder in folders])
 
 
-def as_table(folders: Iterable[Path], now: datetime) -> str:
-    """A table, a line a run."""
-    from tabulate import tabulate  # noqa: PLC0415 - start-up time
-
+def as_table(folders: Iterable[Path], now: datetime, width: int | None = None) -> str:
+    """A row a run, as wide as the terminal; None lets lines stay whole."""
     found = []
     for folder in folders:
         try:
@@ -116,7 +115,7 @@ def as_table(folders: Iterable[Path], now: datetime) -> str:
     if not found:
         return "no run is going on here."
     headers = ("run", "by", "state", "done", "at work", "for", "left")
-    return tabulate(found, headers=headers, tablefmt="simple", disable_numparse=True)
+    return tables.table(headers, found, width, folds=("state",), least=("by",))
 
 
 def _row(now: Now) -> tuple[str, ...]:

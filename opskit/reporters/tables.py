@@ -20,7 +20,8 @@ def table(
 ) -> str:
     """Rows under their headers. `width` is the terminal's, None where lines may stay whole.
 
-    What is too wide is wrapped in the columns of `folds`, between words: an id or a command stays whole. Where that
+    A cell may have several lines. What is too wide is wrapped in the columns of `folds`, between words: an id or a
+    command stays whole. Where that
     does not do, the columns of `least` are left out, as few as need be, the first one first; and where that does not
     do either, each row becomes a line a cell.
     """
@@ -45,7 +46,8 @@ def _tabulated(columns: Columns) -> str:
 def _widths(columns: Columns, width: int, folds: Collection[str]) -> list[int] | None:
     """How wide each column may be, the widest folded first; None where no folding does."""
     headers = [len(header) + _GAP for header, *_ in columns]
-    widths = [max(least, *map(len, column)) for least, column in zip(headers, columns, strict=True)]
+    lines = [[line for cell in column for line in cell.splitlines()] for column in columns]
+    widths = [max(least, *map(len, column)) for least, column in zip(headers, lines, strict=True)]
     least = [_longest_word(least, column) for least, column in zip(headers, columns, strict=True)]
     while sum(widths) + _GAP * (len(widths) - 1) > width:
         wide = [at for at, column in enumerate(columns) if column[0] in folds and widths[at] > least[at]]
@@ -60,7 +62,7 @@ def _longest_word(least: int, column: list[str]) -> int:
 
 
 def _folded(column: list[str], width: int) -> list[str]:
-    return [_wrapped(cell, width) for cell in column]
+    return ["\n".join(_wrapped(line, width) for line in cell.splitlines()) for cell in column]
 
 
 def _wrapped(text: str, width: int, before: str = "", after: str = "") -> str:
@@ -76,6 +78,6 @@ def _stacked(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     """`run: 20261122T140203-prod`, and its other cells below it, those that say something."""
     lines = []
     for row in rows:
-        told = [f"{header}: {cell}" for header, cell in zip(headers, row, strict=True) if cell]
+        told = [f"{header}: {', '.join(cell.splitlines())}" for header, cell in zip(headers, row, strict=True) if cell]
         lines += [_wrapped(each, width, "  " if at else "", "    " if at else "  ") for at, each in enumerate(told)]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 import invoke
 
 from opskit import errors
-from opskit.tasks.task import FORMAT, answer, answer_data, one_of, root, task
+from opskit.tasks.task import FORMAT, answer, answer_data, one_of, root, task, width
 
 _WHICH = {
     "env": "the environment whose run is meant (default: the only run that is going on)",
@@ -33,7 +33,7 @@ def status(
     if as_json:
         answer_data(reporter.as_json(folders, now))
     else:
-        answer(reporter.as_table(folders, now))
+        answer(reporter.as_table(folders, now, width()))
 
 
 @task(help=_WHICH)

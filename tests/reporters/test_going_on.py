@@ -136,3 +136,19 @@ def test_people_get_a_table_and_a_record_that_is_broken_hides_no_other(told, tmp
         *("5.0", "s", "(usually", "20.0", "s)", "2m15s"),
     ]
     assert status.as_table([], NOW) == "no run is going on here."
+
+
+@pytest.mark.parametrize(("width", "heads"), [(None, "run by state done at work for left"), (100, None), (80, None)])
+def test_the_table_is_as_wide_as_the_terminal_and_leaves_out_who_before_it_stacks(told, width, heads):
+    folder = told(STARTED, PLAN, begun(A), begun(B))
+    lines = status.as_table([folder], NOW, width).splitlines()
+    assert ("by" in lines[0].split()) == (width != 80)
+    assert heads is None or heads == " ".join(lines[0].split())
+    assert max(map(len, lines)) <= (width or 200)
+    assert [["a", "b"]] == [[word for line in lines[2:] for word in line.split() if word in "ab"]]
+
+
+def test_on_a_narrow_terminal_a_run_is_a_line_a_cell(told):
+    lines = status.as_table([told(STARTED, PLAN, begun(B))], NOW, 40).splitlines()
+    assert (f"run: {STARTED.run_id}", True) == (lines[0], any(line.startswith("  for: 5.0 s") for line in lines))
+    assert {"  state: migrating", "  done: 0 of 3", "  at work: b on app2"} <= set(lines)

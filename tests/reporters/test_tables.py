@@ -58,3 +58,18 @@ def test_the_least_column_is_left_out_before_a_row_becomes_lines():
 
 def test_a_table_without_rows_has_its_headers():
     assert ["a", "b"] == tables.table(("a", "b"), [], 40).splitlines()[0].split()
+
+
+TWO = ("run", "at work", "for"), [("r1", "acme on app1\nglobex on app2", "12s\n3s")]
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_a_cell_of_several_lines_is_as_wide_as_the_longest(width):
+    lines = tables.table(*TWO, width).splitlines()[2:]
+    assert [["r1", "acme", "on", "app1", "12s"], ["globex", "on", "app2", "3s"]] == [line.split() for line in lines]
+
+
+def test_its_lines_are_folded_each_for_itself_and_stacked_beside_each_other():
+    folded = tables.table(*TWO, 25, folds=("at work",)).splitlines()[2:]
+    assert ["acme on", "app1", "globex on", "app2"] == [line[7:16].strip() for line in folded]
+    assert "run: r1\n  at work: acme on\n    app1, globex on\n    app2\n  for: 12s, 3s" == tables.table(*TWO, 20)
