@@ -14,6 +14,7 @@ import psycopg
 from faults import scenario, world
 
 GAP = 0.25  # seconds between two Ctrl-C of somebody impatient
+FOR_GOOD = 300.0  # seconds
 
 
 class Injector(threading.Thread):
@@ -73,6 +74,15 @@ def network_silent(at: world.World, _sitting, lasts: float) -> None:
     for host in at.hosts:
         host.line.hole()
     time.sleep(lasts)
+    for host in at.hosts:
+        host.line.mend()
+
+
+def packets_lost_for_good(at: world.World, sitting: world.Sitting, _lasts: float) -> None:
+    """For longer than opskit waits: they arrive again when it has given up."""
+    for host in at.hosts:
+        host.line.hole()
+    world.until(lambda: sitting.process.poll() is not None, FOR_GOOD)
     for host in at.hosts:
         host.line.mend()
 
@@ -332,8 +342,10 @@ KINDS = {
     "host died": host_died,
     "host away": host_away,
     "clocks wrong": clocks_wrong,
+    "packets lost": network_silent,
+    "packets lost for good": packets_lost_for_good,
 }
-"""{name: fault(world, sitting, lasts)}: all that scenario.KINDS names."""
+"""{name: fault(world, sitting, lasts)}: all that scenario.KINDS and PACKETS name."""
 
 DIRECTED = {
     "agent and opskit killed": agent_and_opskit_killed,

@@ -38,6 +38,7 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
         orders=story.orders,
         package=package,
         env=story.env,
+        networks=story.networks,
         ssh={"client": story.client, "reconnect": story.reconnect},
         rollout={"settle": story.settle, "runner": story.runner},
     ) as at:

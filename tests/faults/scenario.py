@@ -6,10 +6,11 @@ How it ends is not the same each time: processes are as fast as the machine is.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from faults import world
+from faults import namespaces, world
 
+LOSSY = 0.25  # of the seeds that can lose packets
 LONG = 1.5  # seconds of a slow tenant's migrations, each
 
 
@@ -51,6 +52,7 @@ class Scenario:
     settle: str = "20s"
     env: dict = field(default_factory=dict)  # app.env, besides the usual
     held: int = 0  # the sitting after whose end everything that is held is let go
+    networks: bool = False  # whether operator and hosts have a network namespace each
 
     @property
     def pauses(self) -> bool:
@@ -104,7 +106,13 @@ KINDS = (
 )
 """Every kind of fault that is drawn; faults.KINDS does them."""
 
-CUTS = ("session killed", "sshd stopped", "sshd restarted", "network silent", "network cut", "network away")
+PACKETS = ("packets lost", "packets lost for good")
+"""Those that are drawn besides, where network namespaces can be made."""
+
+CUTS = (
+    *("session killed", "sshd stopped", "sshd restarted"),
+    *("network silent", "network cut", "network away", "packets lost"),
+)
 """Those that do nothing but cut the line, or let it go silent, for a while."""
 
 
@@ -118,9 +126,9 @@ def draw(seed: int) -> Scenario:
     left = [tenant for tenant in world.TENANTS if tenant not in home]
     struck = dice.randint(0, min(pending, 8))
     faults = tuple(_planned(kind, dice, struck) for kind in kinds)
-    return Scenario(
+    story = Scenario(
         seed,
-        tuple(sorted(faults, key=lambda each: (each.sitting, each.after, each.delay))),
+        _in_order(faults),
         framework=dice.choice(("omnitenant", "opskit")),
         client=dice.choice(("fabric", "fabric", "openssh")),
         runner="auto" if any(each.startswith("runner ") for each in kinds) else dice.choice(("auto", "auto", "cold")),
@@ -133,6 +141,25 @@ def draw(seed: int) -> Scenario:
         env=dice.choice(({}, UNWATCHFUL)),
         forks=_forks(seed),
     )
+    return _with_packets_lost(story) if namespaces.possible() else story
+
+
+def _in_order(faults: tuple[Planned, ...]) -> tuple[Planned, ...]:
+    return tuple(sorted(faults, key=lambda each: (each.sitting, each.after, each.delay)))
+
+
+def _with_packets_lost(story: Scenario) -> Scenario:
+    """Of the seeds that need no proxy some lose packets, too, or nothing else, once every kind has had its seed.
+
+    Dice of their own, as for the tenants at a time.
+    """
+    dice = random.Random(f"packets {story.seed}")  # noqa: S311
+    if dice.random() > LOSSY or any(each.kind.startswith(("network ", "host ")) for each in story.faults):
+        return story
+    first = story.faults[0]
+    lost = replace(first, kind=dice.choice(PACKETS), delay=dice.uniform(0.0, 1.2), lasts=dice.uniform(0.5, 8.0))
+    alone = story.seed >= len(KINDS) and dice.random() < 0.5
+    return replace(story, faults=(lost,) if alone else _in_order((*story.faults, lost)), networks=True)
 
 
 def _forks(seed: int) -> int:

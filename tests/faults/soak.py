@@ -70,7 +70,7 @@ def _summarise(every: list[machine.Played], seconds: float) -> None:
             sum(kind in each.struck and each.codes != [0] for each in every),
             sum(len(each.misreports) for each in every if kind in each.struck),
         )
-        for kind in scenario.KINDS
+        for kind in (*scenario.KINDS, *scenario.PACKETS)
     ]
     print(tabulate.tabulate(rows, ("fault", "seeds", "home at once", "home by --resume", "misreports")))
     codes = Counter(each.codes[0] for each in every)

@@ -13,14 +13,14 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import processes
 import servers
 
-from faults import proxy
+from faults import namespaces, proxy
 
 PROJECT = Path(__file__).parents[1] / "projects" / "faults"
 TENANTS = tuple(f"s{number:02}" for number in range(1, 21))
@@ -136,9 +136,11 @@ class Database:
             max_connections=str(ROOM),
             synchronous_commit="on",  # what was committed is there after a crash
             client_connection_check_interval="0",  # a backend goes on without its client, as most servers' do
+            unix_socket_directories=str(self._cluster.folder),
             log_min_messages="log",
         )
         self.server = self._cluster.as_server(self._port, self._running)
+        self.by_socket = replace(self.server, host=str(self._cluster.folder))
 
     def stop(self, how: int = signal.SIGINT) -> None:
         self._running.stop(how)
@@ -194,9 +196,12 @@ class Database:
 
 
 class Host:
-    """An app host: an sshd behind a line that may fail, and a HOME of its own, where its lock and records are."""
+    """An app host: an sshd behind a line that may fail, and a HOME of its own, where its lock and records are.
 
-    def __init__(self, folder: Path, identity: Path) -> None:
+    The line is a proxy on this machine's loopback, or a cable to a network namespace.
+    """
+
+    def __init__(self, folder: Path, identity: Path, cable: namespaces.Cable | None = None) -> None:
         servers._make_separation_folder()
         self.home = folder / "home"
         self.home.mkdir(parents=True)
@@ -213,15 +218,20 @@ class Host:
             host_key=key,
             identity=identity,
             port=self._port,
-            options=(f"SetEnv HOME={self.home} PYTHONPATH={folder / 'site'}",),
+            options=(
+                *([f"ListenAddress {cable.address}"] if cable else []),
+                f"SetEnv HOME={self.home} PYTHONPATH={folder / 'site'}",
+            ),
         )
         self.key = " ".join(key.with_suffix(".pub").read_text().split()[:2])
-        self.line = proxy.Proxy(self._port)
+        self.line = cable or proxy.Proxy(self._port)
+        self.address, self.port = (cable.address, self._port) if cable else (servers.LOOPBACK, self.line.port)
+        self._entered = cable.host.entered if cable else ()
         self.start()
 
     def start(self) -> None:
         self._listener = servers.Server(
-            [self._program, "-D", "-e", "-f", str(self._config)],
+            [*self._entered, self._program, "-D", "-e", "-f", str(self._config)],
             ready="Server listening on",
             log=self._folder / "sshd.log",
             start_new_session=True,
@@ -354,6 +364,7 @@ class World:
     database: Database
     hosts: list[Host]
     package: Path | None = None  # another opskit than the one that is installed: a copy with a fault of its own
+    network: namespaces.Namespace | None = None  # the operator's, where it is not this machine's
     sittings: list[Sitting] = field(default_factory=list)
     _gate: object = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -361,6 +372,10 @@ class World:
     @property
     def operator(self) -> Path:
         return self.folder / "operator"
+
+    @property
+    def _entered(self) -> tuple[str, ...]:
+        return self.network.entered if self.network else ()
 
     @property
     def runs(self) -> list[Path]:
@@ -383,7 +398,7 @@ class World:
             }
             with out.open("wb") as o, err.open("wb") as e:
                 process = subprocess.Popen(
-                    [sys.executable, Path(__file__).with_name("driver.py"), *argv],
+                    [*self._entered, sys.executable, Path(__file__).with_name("driver.py"), *argv],
                     cwd=self.operator,
                     env=env,
                     stdin=subprocess.DEVNULL,
@@ -439,12 +454,26 @@ class World:
             sitting.process.wait()
         for host in self.hosts:
             host.close()
+        if self.network:
+            self.network.close()
         self.database.stop(signal.SIGQUIT)
 
 
 @contextlib.contextmanager
-def new(template: Template, *, hosts: int = 1, home=(), orders=None, package: Path | None = None, **inventory):
-    """A World. `home` are the tenants with nothing pending; `inventory` is what stands in it besides the usual."""
+def new(
+    template: Template,
+    *,
+    hosts: int = 1,
+    home=(),
+    orders=None,
+    package: Path | None = None,
+    networks: bool = False,
+    **inventory,
+):
+    """A World. `home` are the tenants with nothing pending; `inventory` is what stands in it besides the usual.
+
+    With `networks` the operator and each host have a network namespace of their own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="opskit-faults-"))
     folder.chmod(0o755)
     with contextlib.ExitStack() as stack:
@@ -456,9 +485,12 @@ def new(template: Template, *, hosts: int = 1, home=(), orders=None, package: Pa
         stack.callback(shutil.rmtree, disk, ignore_errors=True)
         database = Database(template, disk)
         identity = servers._keygen(folder / "user")
-        made = [Host(folder / f"host{number}", identity) for number in range(1, hosts + 1)]
-        world = World(folder, database, made, package)
+        network = namespaces.Namespace() if networks else None
+        world = World(folder, database, [], package, network)
         stack.callback(world.close)
+        for number in range(1, hosts + 1):
+            cable = namespaces.Cable(network, number) if network else None
+            world.hosts.append(Host(folder / f"host{number}", identity, cable))
         _bring_home(world, home)
         _write_inventory(world, identity, inventory)
         yield world
@@ -483,23 +515,24 @@ def _bring_home(world: World, tenants) -> None:
 
 def _write_inventory(world: World, identity: Path, more: dict) -> None:
     known = world.folder / "known_hosts"
-    known.write_text("".join(f"[{servers.LOOPBACK}]:{host.line.port} {host.key}\n" for host in world.hosts))
+    known.write_text("".join(f"[{host.address}]:{host.port} {host.key}\n" for host in world.hosts))
     hosts = {
         f"app{number}": {
-            "address": servers.LOOPBACK,
-            "port": str(host.line.port),
+            "address": host.address,
+            "port": str(host.port),
             "user": servers.getpass.getuser(),
             "identity_file": str(identity),
         }
         for number, host in enumerate(world.hosts, 1)
     }
     framework = world.database.framework
+    database = world.database.by_socket if world.network else world.database.server
     ssh = {"known_hosts": str(known), "connect_timeout": "4s", **more.pop("ssh", {})}
     content = {
         "app": {
             "path": str(PROJECT),
             "python": sys.executable,
-            "env": {**_settings(framework, world.database.server, world.folder / "witness"), **more.pop("env", {})},
+            "env": {**_settings(framework, database, world.folder / "witness"), **more.pop("env", {})},
         },
         "framework": framework,
         "hosts": hosts,
