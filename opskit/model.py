@@ -216,8 +216,9 @@ class Survey:
     `busy` those of the application names asked for that have a connection at work; `code` is
     {migration: digest of its source} for every migration of the code, empty where nobody can say;
     `replaces` is {squashed migration: those that it replaces}; `framework` is what the project is on;
-    `listed` are the tenants, in the project's order, of a framework that has no command to list them;
-    `shared_unrecorded` is the shared database's unrecorded (TenantState).
+    `listed` are the tenants, in the project's order, where it tells them; `shared_unrecorded` is the shared
+    database's unrecorded (TenantState); `holds` is whether every connection takes the settings of PostgreSQL that
+    were to be tried, None where that was not tried.
     """
 
     shared: tuple[str, ...] | None
@@ -228,6 +229,7 @@ class Survey:
     replaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     framework: str = ""
     shared_unrecorded: tuple[str, ...] = ()
+    holds: bool | None = None
 
 
 @dataclass(frozen=True)

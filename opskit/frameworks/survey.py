@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,18 @@ def watching_all(asked: model.Command) -> model.Command:
     return replace(asked, args=(framework, json.dumps({**json.loads(params), "busy_of": OURS})))
 
 
+def trying(asked: model.Command, settings: Mapping[str, str], pgoptions: str) -> model.Command:
+    """The same question, which also tells whether every connection takes these settings of PostgreSQL.
+
+    They are tried where a tenant has something pending: nobody else is going to get them.
+    """
+    if asked.question != COMMAND:
+        return asked
+    framework, params = asked.args
+    more = {"tries": dict(settings), "pgoptions": pgoptions}
+    return replace(asked, args=(framework, json.dumps({**json.loads(params), **more})))
+
+
 def read(reply: model.Reply) -> model.Survey:
     """The survey in a reply. Raises ListingError."""
     content = listing.parse(listing.answer(reply, "asking what is pending"))
@@ -61,6 +73,7 @@ def read(reply: model.Reply) -> model.Survey:
     digests = {str(name): str(digest) for name, digest in code.items()} if isinstance(code, dict) else {}
     states = dict(map(_state, content["tenants"]))
     replaces = _replaces(content.get("replaces"))
+    holds = content.get("holds")
     return model.Survey(
         pending,
         states,
@@ -70,6 +83,7 @@ def read(reply: model.Reply) -> model.Survey:
         replaces,
         str(content.get("framework") or ""),
         listing.strings(shared.get("unrecorded", []), "shared.unrecorded"),
+        holds if isinstance(holds, bool) else None,
     )
 
 
@@ -89,7 +103,7 @@ def _replaces(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _listed(rows: list[Any]) -> tuple[model.Tenant, ...]:
-    """The tenants of a framework without a command for it: then each row has its isolation."""
+    """The tenants, where the rows tell what a listing does."""
     told = [row for row in rows if "isolation_type" in row]
     return listing.tenants(told, "tenant_id", "name", {})
 

@@ -37,7 +37,6 @@ import tempfile
 import time
 import urllib.parse
 
-MAGIC = b"\0opskit-agent 1\n"
 HEADER = struct.Struct(">cI")
 PLACE = struct.Struct(">Q")
 CHUNK = 256 * 1024  # read from the output file at once
@@ -1233,7 +1232,6 @@ def main():
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(2, 1)
     os.dup2(null, 0)
-    os.write(outgoing, MAGIC)
     Agent(incoming, outgoing).loop()
 
 

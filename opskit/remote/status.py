@@ -3,7 +3,8 @@
 This text runs on the host, by itself, with the project's folder as working directory::
 
     python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...], "busy_of": "its beginning",
-                                                       "wait": 5.0}'
+                                                       "wait": 5.0, "tries": {"setting of PostgreSQL": "value", ...},
+                                                       "pgoptions": "-c setting=value"}' <text of timeouts.py>
 
 (for `databases` there are also its `aliases`, a list of globs) and answers with one line of JSON on stdout::
 
@@ -19,13 +20,15 @@ This text runs on the host, by itself, with the project's folder as working dire
              read after that,
      "code": {"app.name": digest of the migration's source, "" where there is none to read},
      "replaces": {"app.squash": ["app.name", ...]},
+     "holds": whether every connection takes those settings of PostgreSQL, where a tenant has something pending and
+              that could be tried,
      "django": "5.2", "python": "3.11"}
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
 would apply it. `unrecorded`, there or not, are squashed migrations of which nothing is pending, and that the
 next migrate records. A tenant that can't be asked, or must not be migrated, has an `error`. Where its data
 lives is told for all but opskit's own: whether that schema is missing, and whether PostgreSQL cuts the name.
-`name` and `isolation_type` are told where the framework has no command that lists its tenants.
+The tenants are in the project's order.
 Exit 1 is a failure, with its reason as the last line of stderr; exit 3 a manage.py that starts no command.
 
 Standard library and Django only, Python 3.8 and newer.
@@ -48,6 +51,7 @@ import runpy
 import sys
 import time
 import traceback
+import types
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 Migration = Tuple[str, str]  # app, name
@@ -63,7 +67,8 @@ CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own 
 def main() -> int:
     framework, manage = sys.argv[1:3]
     params = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
-    return answer(manage, lambda: survey(framework, params))
+    trying = sys.argv[4] if len(sys.argv) > 4 and params.get("tries") else ""
+    return answer(manage, lambda: survey(framework, params, trying))
 
 
 def answer(manage: str, look: Callable[[], Dict[str, Any]]) -> int:
@@ -141,7 +146,7 @@ def complain(manage: str, question: Question) -> int:
 # ---------------------------------------------------------------- the answer
 
 
-def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
+def survey(framework: str, params: Dict[str, Any], trying: str = "") -> Dict[str, Any]:
     if framework not in FRAMEWORKS and framework != AUTO:
         known = ", ".join(sorted(FRAMEWORKS))
         raise LookupError("no question for the framework `%s`, only for %s" % (framework, known))
@@ -167,6 +172,9 @@ def survey(framework: str, params: Dict[str, Any]) -> Dict[str, Any]:
         if not shared["pending"]:
             raise
         answer["listing_error"] = reason(error)
+    if trying and any(row["pending"] or row.get("unrecorded") for row in answer["tenants"]):
+        with contextlib.suppress(Exception):  # then it is another question's
+            answer["holds"] = holds(framework, params, trying)
     answer.update(django=django.get_version(), python=platform.python_version())
     close_connections()
     return answer
@@ -349,6 +357,8 @@ def opskit_tenants(_pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[
         applied = row["applied"]
         yield {
             "tenant_id": row["tenant_id"],
+            "name": row["name"],
+            "isolation_type": row["isolation_type"],
             "applied": len(applied),
             "latest": applied[-3:],
             "pending": row["pending"],
@@ -373,20 +383,22 @@ def omnitenant_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Di
     tenants = omnitenant_rows()
     schemas = schemas_there_are(connection)
     for tenant in tenants:
-        place: Dict[str, Any] = {}
+        about = {"name": tenant.name, "isolation_type": tenant.get_isolation_type_display().lower()}
         try:
-            rows = omnitenant_history(tenant, connection, schemas, place)
-            yield {**state(tenant.tenant_id, rows, pending), **place}
+            rows = omnitenant_history(tenant, connection, schemas, about)
+            yield {**state(tenant.tenant_id, rows, pending), **about}
         except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
-            yield {**unknown(tenant.tenant_id, reason(error)), **place}
+            yield {**unknown(tenant.tenant_id, reason(error)), **about}
 
 
 def omnitenant_rows() -> List[Any]:
     """The tenants' rows, their passwords remembered."""
     from django_omnitenant.utils import get_tenant_model
 
+    every = get_tenant_model().objects.all()  # as its showtenants lists them, if the model has an order
+    ordered = every if every.ordered else every.order_by("pk")
     # Only these columns: one that the next migration of the master adds is not there yet.
-    tenants = list(get_tenant_model().objects.order_by("pk").only("tenant_id", "isolation_type", "config"))
+    tenants = list(ordered.only("tenant_id", "name", "isolation_type", "config"))
     for tenant in tenants:
         keep_secret(tenant.config)
     return tenants
@@ -768,6 +780,23 @@ def no_connections() -> Iterator[Connection]:
 
 
 OWN = {"omnitenant": omnitenant_connections, "opskit": opskit_connections, "databases": django_connections}
+
+
+# ---------------------------------------------------------------- whether settings of PostgreSQL hold
+
+
+def holds(framework: str, params: Dict[str, Any], text: str) -> bool:
+    """Whether all connections take what `tries`, as start-up options before those that are there."""
+    timeouts: Any = types.ModuleType("timeouts")
+    exec(compile(text, "timeouts.py", "exec"), timeouts.__dict__)  # noqa: S102 - it came with us
+    timeouts.status = types.SimpleNamespace(**globals())
+    before = os.environ.get("PGOPTIONS", "")
+    os.environ["PGOPTIONS"] = " ".join(filter(None, (params["pgoptions"], before)))
+    try:
+        asked = {"pgoptions": params["pgoptions"], "wanted": params["tries"], "tenants": True}
+        return not timeouts.look(framework, asked)["differ"]
+    finally:
+        os.environ["PGOPTIONS"] = before
 
 
 # ---------------------------------------------------------------- connections and what must not be told

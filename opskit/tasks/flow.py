@@ -83,6 +83,9 @@ def _migrate(
             notice=complain,
             worker=0 if reached.rollout.forks > 1 else None,
         )
+        asked = project.Project(reached, frameworks.get(reached), made)
+        if not (again or options.undo):  # what these ask first is not known yet
+            made.ahead = asked.first_question(watchfulness.SETTING)
         with contextlib.closing(made) as hosts:
             _open(hosts, Path(reached.root))
             if again:
@@ -97,7 +100,6 @@ def _migrate(
             with contextlib.closing(record):
                 if again:  # what the journal says now that nobody else writes it
                     options = replace(options, resume=replace(again, run=record.run))
-                asked = project.Project(reached, frameworks.get(reached), hosts)
                 rollout = wired(asked, options, record, interrupted, clock, told)
                 try:
                     return rollout.go()
@@ -385,7 +387,11 @@ class Rollout:
 
     def _look_first(self) -> model.Survey | None:
         """What is pending, and who may still be at work: of a resumed run those that it lost, else those of all."""
-        return self.asked.survey(self._doubtful()) if self.options.resume else self.asked.first_survey()
+        tries = watchfulness.SETTING
+        resumes = self.options.resume
+        survey = self.asked.survey(self._doubtful(), tries=tries) if resumes else self.asked.first_survey(tries)
+        watchfulness.told(self.asked, survey)
+        return survey
 
     def refuse_timeouts(self, made: model.Plan) -> None:
         """Raises CannotStart where the limits in the databases would not hold for those who get a command."""

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from opskit import errors, frameworks, journal, model
@@ -90,7 +91,7 @@ class Project:
     def tenants(self, survey: model.Survey | None, least: int = 1) -> tuple[model.Tenant, ...]:
         """The tenants there are, in the project's order. Raises ListingError, also for fewer than `least`.
 
-        Where the framework has no command that lists them, `survey` has; without one it is asked.
+        A `survey` has listed them, too; without one the framework's command is asked, or where it has none the survey.
         """
         found = self._listed(survey)
         if len(found) < least:
@@ -100,6 +101,8 @@ class Project:
     def _listed(self, survey: model.Survey | None) -> tuple[model.Tenant, ...]:
         if self.framework.name == frameworks.AUTO:
             survey = self.survey()
+        if survey is not None and survey.listed:
+            return survey.listed
         if self.framework.list is not None:
             reply = self.fleet.ask(self.timed(self.framework.list))
             found: tuple[model.Tenant, ...] = self.read(self.framework.read_list, reply)
@@ -107,35 +110,52 @@ class Project:
         known = survey or self.survey()
         return known.listed if known else ()
 
-    def survey(self, watched: Iterable[str] = (), wait: float = 0.0, run_id: str = "") -> model.Survey | None:
+    def survey(
+        self,
+        watched: Iterable[str] = (),
+        wait: float = 0.0,
+        run_id: str = "",
+        tries: Mapping[str, str] = MappingProxyType({}),
+    ) -> model.Survey | None:
         """What is pending, and which of these tenants have a connection at work in PostgreSQL.
 
         The connections are those of this run, or of the one that is named. It is waited for them to go, so many
-        seconds. None where this framework can't be asked.
+        seconds. `tries` are settings of PostgreSQL that are to be tried. None where this framework can't be asked.
         Raises ListingError.
         """
-        if self.framework.survey is None or self.framework.read_survey is None:
+        if self.framework.survey is None:
             return None
         names = [self.fleet.application_name(tenant, run_id) for tenant in watched]
         everyone = self.fleet.application_name("", run_id)
-        asked = surveys.watching(self.framework.survey, names, everyone, wait)
-        survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(self.timed(asked)))
-        if self.framework.name == frameworks.AUTO:
-            self.framework = frameworks.get(replace(self.environment, framework=survey.framework))
-            self.fleet.notice(f"`{self.environment.name}` is on {survey.framework}, as its INSTALLED_APPS say.")
+        survey = self._surveyed(surveys.watching(self.framework.survey, names, everyone, wait), tries)
         return replace(survey, busy=survey.busy.intersection(names))
 
-    def first_survey(self) -> model.Survey | None:
+    def first_survey(self, tries: Mapping[str, str] = MappingProxyType({})) -> model.Survey | None:
         """What is pending, before anything is started. Raises ListingError.
 
         A tenant that a command of an earlier run is still at work on, in PostgreSQL, must not be migrated: it has that
         as its error.
         """
-        if self.framework.survey is None or self.framework.read_survey is None:
+        if self.framework.survey is None:
             return None
-        asked = self.timed(surveys.watching_all(self.framework.survey))
-        survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(asked))
+        survey = self._surveyed(surveys.watching_all(self.framework.survey), tries)
         return replace(survey, tenants={**survey.tenants, **self._at_work(survey)})
+
+    def first_question(self, tries: Mapping[str, str]) -> model.Command | None:
+        """What `first_survey` is going to ask."""
+        asked = self.framework.survey
+        return None if asked is None else self._trying(surveys.watching_all(asked), tries)
+
+    def _trying(self, asked: model.Command, tries: Mapping[str, str]) -> model.Command:
+        return self.timed(surveys.trying(asked, tries, fleet.pgoptions(tries)) if tries else asked)
+
+    def _surveyed(self, asked: model.Command, tries: Mapping[str, str]) -> model.Survey:
+        """The answer to a survey, which is also the first that says which framework it is."""
+        survey: model.Survey = self.read(self.framework.read_survey, self.fleet.ask(self._trying(asked, tries)))
+        if self.framework.name == frameworks.AUTO:
+            self.framework = frameworks.get(replace(self.environment, framework=survey.framework))
+            self.fleet.notice(f"`{self.environment.name}` is on {survey.framework}, as its INSTALLED_APPS say.")
+        return survey
 
     def _at_work(self, survey: model.Survey) -> dict[str, model.TenantState]:
         """The states of those whose connection of an earlier run is at work."""

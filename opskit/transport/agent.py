@@ -17,7 +17,6 @@ from opskit.frameworks import django
 from opskit.transport import stream
 from opskit.transport.lines import Lines
 
-MAGIC = b"\0opskit-agent 1\n"
 HEADER = struct.Struct(">cI")
 PLACE = struct.Struct(">Q")
 BEAT = b'{"type": "beat"}'  # being heard is all that it is for
@@ -26,6 +25,7 @@ PREAMBLE = 64 * 1024  # bytes that a login shell may print before the agent spea
 ANSWER = 256 * 1024 * 1024  # bytes of one answer to a question
 WATCH = 0.25  # seconds between two looks at what the operator wants, while a command is at work
 _FULL = "the host's disk is full where opskit keeps the output (`app.state_dir`): the command may have failed of that"
+_ANSWERED = {"reads": True, "apart": True}  # what makes a command a question
 _MOST = 2.0**53  # of any number that an agent says
 PIECE = 32 * 1024  # bytes that are sent at once: of each it is watched whether the host takes it
 GOODBYE = 2.0  # seconds for the agent to hang up, once it was told to
@@ -99,6 +99,7 @@ class Agent:
         self._lost: Lost | None = None
         self.number: int = after.number if after else last  # of the last command
         self.record: str = after.record if after else ""  # of a command whose end was heard, until it may be forgotten
+        self._ahead: Mapping[str, Any] | None = None  # a question that was sent with the opening, and not heard yet
         self._sent = False  # whether the other end was told anything
         self._preamble = b""  # what came on stdout while the agent had not spoken
         self._reader = threading.Thread(target=self._read, daemon=True, name="opskit-reader")
@@ -107,21 +108,32 @@ class Agent:
 
     # -- the start
 
-    def open(self, opening: Mapping[str, Any], sudo_password: str | None = None) -> Ready:
+    def open(
+        self,
+        opening: Mapping[str, Any],
+        sudo_password: str | None = None,
+        ahead: Mapping[str, Any] | None = None,
+    ) -> Ready:
         """Send the agent, enter the project. Raises ConnectError, RemoteError or LockHeld.
 
-        `opening` is the `open` frame without its timing; `sudo_password` is for a sudo that was told to ask.
+        `opening` is the `open` frame without its timing; `sudo_password` is for a sudo that was told to ask. `ahead` is
+        a question that goes with it, for the next `ask` to be answered at once: an agent that refuses the opening
+        refuses that, too.
         """
         try:
             if sudo_password and not stream.admit(self._line, sudo_password, self._timing.start):
                 self.close()
                 raise errors.RemoteError("sudo did not take the password. it was tried once")
-            self._sent = True
-            self._send(stream.agent_source())
-            kind, _ = self._next(self._timing.start)
+            kind, _ = self._next(self._timing.start)  # before it nobody is told anything: the opening may hold secrets
             if kind != b"M":
                 raise Lost("it spoke out of turn")
+            self._sent = True
+            self._send(stream.agent_source())
             self._say(type="open", beat=self._timing.beat, silence=self._timing.silence, **opening)
+            if ahead is not None:
+                self._ahead = ahead
+                self.number += 1
+                self._say(type="run", id=self.number, **ahead, **_ANSWERED)
             kind, payload = self._next(self._timing.start)
             if kind != b"J":
                 raise Lost("it spoke out of turn")
@@ -178,6 +190,8 @@ class Agent:
         `request` is a `run` frame without type and id. Raises Dead where the line was dead before
         anything was sent; once it was sent, a dead line is a Reply without an exit code.
         """
+        if self._ahead is not None:  # nobody wants to know any more
+            self._answer(None)
         if self.lost:
             raise Dead(str(self.lost))
         self._collect()
@@ -198,12 +212,16 @@ class Agent:
         with contextlib.suppress(OSError):
             self._say(type="end", id=self.number)
 
-    def _to_its_end(self, message: Mapping[str, Any], lines: Lines, errors_: Lines) -> model.Reply:
-        """Say it, and hear what comes. The lines are ended where nothing more can come: a lost line may be regained."""
+    def _to_its_end(self, message: Mapping[str, Any] | None, lines: Lines, errors_: Lines) -> model.Reply:
+        """Say it, unless it was said, and hear what comes.
+
+        The lines are ended where nothing more can come: a lost line may be regained.
+        """
         began = time.monotonic()
         self.pid = None
         try:
-            self._say(id=self.number, **message)
+            if message is not None:
+                self._say(id=self.number, **message)
             ended = self._hear(lines, errors_)
         except (Lost, OSError) as error:
             self._lost = error if isinstance(error, Lost) else Lost(str(error))
@@ -225,8 +243,16 @@ class Agent:
 
     def ask(self, request: Mapping[str, Any]) -> model.Reply:
         """Run a question: a command that changes nothing, whose stdout is wanted whole and apart from stderr."""
+        return self._answer(None if request == self._ahead else request)
+
+    def _answer(self, request: Mapping[str, Any] | None) -> model.Reply:
+        """The Reply to a question, None for the one that was sent ahead."""
         answer, said = _Answer(), Lines()
-        reply = self.run({**request, "reads": True, "apart": True}, answer, said)
+        if request is None:
+            self._ahead = None
+            reply = self._to_its_end(None, answer, said)
+        else:
+            reply = self.run({**request, **_ANSWERED}, answer, said)
         if answer.full:
             return model.Reply(exit=NOT_STARTED, error=f"its answer is longer than {ANSWER // 2**20} MB")
         return model.Reply(
@@ -254,7 +280,7 @@ class Agent:
         """Why the line is dead; None while it lives. An end that was read and not yet heard counts."""
         if self._lost is None and time.monotonic() - self._heard > self._timing.silence:
             self._lost = Lost(f"nothing was heard for {self._timing.silence:.0f} s")
-        if self._lost is None and self._frames.qsize():
+        if self._lost is None and self._ahead is None and self._frames.qsize():  # else an answer may be among them
             with contextlib.suppress(Lost):
                 self._next(self._timing.silence)
         return self._lost
@@ -264,6 +290,8 @@ class Agent:
         self._closed.set()
         if self._lost is None:  # else the agent that comes after this one does
             self._collect()
+        if self._ahead is not None:
+            self.end()
         if self._sent:  # to a sudo that still asks, a goodbye would be a password
             with contextlib.suppress(OSError):
                 self._say(type="bye")
@@ -385,7 +413,7 @@ class Agent:
     def _skip_preamble(self) -> bytes:
         """Everything before the agent's first word is somebody else's: a login shell's banner, say."""
         data = b""
-        while MAGIC not in data:
+        while stream.MAGIC not in data:
             self._preamble = data
             if len(data) > PREAMBLE:
                 raise Lost(f"it printed {len(data)} bytes that are not the agent's")
@@ -394,7 +422,7 @@ class Agent:
                 raise Lost("the connection was closed before the agent spoke")
             self._heard = time.monotonic()
             data += more
-        preamble, _, rest = data.partition(MAGIC)
+        preamble, _, rest = data.partition(stream.MAGIC)
         self._frames.put((b"M", preamble))
         return rest
 

@@ -92,6 +92,7 @@ class Fleet:
         ] = {}  # the same for one host, where nothing there says otherwise: {host: …}
         self._connector = connector
         self._timing = timing
+        self.ahead: model.Command | None = None  # the first question, where it is known: it goes with the opening
         self.watch: Callable[[], None] = lambda: None  # called every now and then while a tenant's command is at work
         self._agent: agent.Agent | None = None
         self._before: agent.Agent | None = None  # the one before it, where that was lost
@@ -160,8 +161,10 @@ class Fleet:
         started = agent.Agent(line, self._timing, self._before, last=_APART * (self._worker or 0))
         started.remark = self._remark
         ours = patient or self._resumes
+        waits = ours or self._lock_wait > 0  # then it is not known who answers, and when
+        ahead = None if self.ahead is None or waits else {**self._request(self.ahead), **self._options()}
         try:
-            started.open(self._opening(patient=ours or self._lock_wait > 0), self._environment.app.sudo_password)
+            started.open(self._opening(patient=waits), self._environment.app.sudo_password, ahead)
         except errors.LockHeld as error:
             if not ours or error.run != self._run:
                 self._wait_for_lock(started, host, error, 0.0 if patient else self._lock_wait)
@@ -292,6 +295,7 @@ class Fleet:
         for _ in range(_ASKED):
             serving = self._alive()
             more = self._options(settings=configured, usual=configured or usual)
+            self.ahead = None
             reply = serving.ask({**self._request(command), **more})
             if reply.exit is not None:
                 return reply
@@ -378,7 +382,7 @@ class Fleet:
             self._agent.number = before
         return reply
 
-    def _options(self, *, settings: bool, usual: bool) -> dict[str, str]:
+    def _options(self, *, settings: bool = False, usual: bool = False) -> dict[str, str]:
         """The settings of PostgreSQL that a command gets on the host that serves."""
         return {
             "pgoptions": pgoptions(self.settings) if settings else "",

@@ -14,11 +14,25 @@ from opskit import errors, model
 
 _KEPT = 4096  # bytes of stderr that a message may need
 
-BOOT = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'opskit-agent','exec'))"
-"""What the remote Python is started with: it reads the agent's length, then the agent, from stdin."""
+MAGIC = b"\0opskit-agent 1\n"
+"""What the other end says first: from then on it is ours, and what stands before is a login shell's, say."""
 
+BOOT = (
+    f"import io,os;os.write(1,{MAGIC!r});i=io.BufferedReader(io.FileIO(0,closefd=False),1);"
+    "exec(compile(i.read(int(i.readline())),'opskit-agent','exec'))"
+)
+"""What the remote Python is started with: it says so, and reads the agent's length, then the agent, from stdin.
 
-TEXTS = {"facts": ("status",), "sql": ("status",), "timeouts": ("status",), "undo": ("status",)}
+And no byte more (a buffer of one reads nothing ahead): what follows is for the agent itself.
+"""
+
+TEXTS = {
+    "facts": ("status",),
+    "sql": ("status",),
+    "status": ("timeouts",),
+    "timeouts": ("status",),
+    "undo": ("status",),
+}
 """{question: the programs whose text it gets as its last arguments}."""
 
 WARM = ("", "status", "timeouts")

@@ -124,6 +124,18 @@ def test_very_many_are_asked_for_by_how_they_begin():
     assert ("omnitenant", '{"busy_of": "opskit/run/"}') == asked.args
 
 
+def test_the_question_may_ask_whether_settings_hold():
+    asked = survey.trying(survey.watching_all(survey.command("omnitenant")), {"a": "1"}, "-c a=1")
+    assert {"busy_of": "opskit/", "tries": {"a": "1"}, "pgoptions": "-c a=1"} == json.loads(asked.args[1])
+    other = model.Command(args=("pending", "--json"), timeout=3.0)
+    assert other == survey.trying(other, {"a": "1"}, "-c a=1")
+
+
+@pytest.mark.parametrize(("said", "expected"), [(True, True), (False, False), (None, None), ("no", None), (1, None)])
+def test_whether_they_hold_is_not_known_where_it_is_not_said(said, expected):
+    assert expected is read({"tenants": [row()], "holds": said}).holds
+
+
 def test_those_at_work_are_told():
     found = read({"tenants": [row()], "busy": ["opskit/run/acme", "opskit/run/acme", "opskit/run/b"]})
     assert frozenset({"opskit/run/acme", "opskit/run/b"}) == found.busy

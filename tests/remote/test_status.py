@@ -16,7 +16,8 @@ import servers
 
 import opskit
 
-STATUS = (Path(opskit.__file__).parent / "remote" / "status.py").read_text()
+REMOTE = Path(opskit.__file__).parent / "remote"
+STATUS, TIMEOUTS = ((REMOTE / f"{name}.py").read_text() for name in ("status", "timeouts"))
 
 CONTRIB = [
     "contenttypes.0001_initial",
@@ -96,8 +97,10 @@ def home(project, tenant_id):
     """Where the answer says that a tenant's data lives."""
     server = f"{project.postgres.host}:{project.postgres.port}"
     if tenant_id.startswith("d"):
-        return {"place": [server, project.tenant_database(tenant_id), ""]}
-    return {"place": [server, project.database, tenant_id], "missing": False}
+        place = {"place": [server, project.tenant_database(tenant_id), ""]}
+        return {"name": tenant_id.capitalize(), "isolation_type": "database", **place}
+    place = {"place": [server, project.database, tenant_id], "missing": False}
+    return {"name": tenant_id.capitalize(), "isolation_type": "schema", **place}
 
 
 def test_the_answer_is_one_line(fleet):
@@ -111,6 +114,32 @@ def test_a_new_migration_of_the_tenants_is_pending_for_each_and_not_on_the_maste
     said = answer(project)
     assert [row["pending"] for row in said["tenants"]] == [[added]] * 3
     assert said["shared"] == {"pending": []}
+
+
+TRIES = {"tries": {"lock_timeout": "5000"}, "pgoptions": "-c lock_timeout=5000"}
+
+
+def holds(project, **env):
+    question = ("-u", "-c", STATUS, "omnitenant", "manage.py", json.dumps(TRIES), TIMEOUTS)
+    done = project.run(*question, **env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout).get("holds")
+
+
+def test_whether_settings_hold_on_every_connection_is_told_where_a_tenant_has_something_pending(project):
+    project.create_tenants(schemas=1, databases=1)
+    assert holds(project) is None
+    project.add_migration()
+    assert holds(project) is True
+    assert holds(project, PGOPTIONS="-c lock_timeout=7s") is False  # what is there wins
+
+
+def test_the_tenants_are_in_the_order_of_the_model(project):
+    project.create(*map(omnitenant.schema_row, ("b", "a", "c")))
+    assert list(tenants(project)) == ["b", "a", "c"]
+    models = project.folder / "companies" / "models.py"
+    models.write_text(models.read_text().replace("    pass", "    class Meta:\n        ordering = ['-tenant_id']"))
+    assert list(tenants(project)) == ["c", "b", "a"]
 
 
 def test_a_new_migration_of_the_master_is_pending_there(project):
@@ -525,6 +554,7 @@ ROWS = [
     {"tenant_id": "lost", "name": "Lost", "applied": [], "pending": [], "error": "no such file"},
     {"tenant_id": "whole", "name": "Whole", "applied": ["a.1"], "pending": [], "unrecorded": ["a.1_squashed"]},
 ]
+ROWS = [{**row, "isolation_type": "schema"} for row in ROWS]
 
 COMMAND = """
 import json
@@ -567,15 +597,19 @@ def ask_opskit(folder):
     )
 
 
+def listed(tenant_id):
+    return {"tenant_id": tenant_id, "name": tenant_id.capitalize(), "isolation_type": "schema"}
+
+
 def test_opskit_tenants_answer_with_their_own_command(tmp_path):
     sqlite_project(tmp_path, ROWS)
     done = ask_opskit(tmp_path)
     said = json.loads(done.stdout)
     assert said["tenants"] == [
-        {"tenant_id": "acme", "applied": 4, "latest": ["a.2", "a.3", "a.4"], "pending": ["a.5"], "error": ""},
-        {"tenant_id": "lost", "applied": 0, "latest": [], "pending": [], "error": "no such file"},
+        {**listed("acme"), "applied": 4, "latest": ["a.2", "a.3", "a.4"], "pending": ["a.5"], "error": ""},
+        {**listed("lost"), "applied": 0, "latest": [], "pending": [], "error": "no such file"},
         {
-            "tenant_id": "whole",
+            **listed("whole"),
             "applied": 1,
             "latest": ["a.1"],
             "pending": [],

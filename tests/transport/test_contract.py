@@ -749,3 +749,48 @@ def test_a_line_over_which_nothing_is_asked_for_longer_than_silence_lasts_is_kep
         assert hosts.serving
         assert run(hosts, "show", "again").tail == '["again"]\n'
     assert notices == []
+
+
+# ---------------------------------------------------------------- a question that goes with the opening
+
+
+def test_a_question_that_goes_with_the_opening_is_run_once_and_answers_who_asks_it(environment, tmp_path):
+    (tmp_path / "go").touch()
+    witness = tmp_path / "witness"
+    question = model.Command(("wait_for", str(tmp_path / "go"), str(witness)), timeout=60.0)
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
+        hosts.ahead = question
+        hosts.open()
+        eventually(witness.exists)  # before anybody asks
+        witness.unlink()
+        assert "mark begun\nmark finished\n" == hosts.ask(question).out
+        assert not witness.exists()
+        assert "mark begun\nmark finished\n" == hosts.ask(question).out
+        assert witness.exists()
+
+
+def test_what_it_answers_is_not_anothers(environment):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
+        hosts.ahead = model.Command(("show", "first"))
+        hosts.open()
+        assert '["second"]\n' == run(hosts, "show", "second").tail
+        assert '["third"]\n' == hosts.ask(model.Command(("show", "third"))).out
+
+
+def test_who_leaves_without_the_answer_leaves_no_lock_behind(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
+        hosts.ahead = model.Command(("wait_for", str(tmp_path / "never"), str(tmp_path / "witness")))
+        hosts.open()
+        eventually((tmp_path / "witness.begun").exists)
+    with contextlib.closing(fleet.Fleet(environment, OTHER, timing=places.FAST)) as hosts:
+        hosts.open()
+
+
+def test_it_is_not_asked_of_a_host_that_refuses_the_lock(environment, tmp_path):
+    with contextlib.closing(fleet.Fleet(environment, OTHER, timing=places.FAST)) as others:
+        others.open()
+        hosts = fleet.Fleet(environment, places.HOLD, timing=places.FAST)
+        hosts.ahead = model.Command(("wait_for", str(tmp_path / "never"), str(tmp_path / "witness")))
+        with pytest.raises(errors.LockHeld):
+            hosts.open()
+        assert not (tmp_path / "witness.begun").exists()

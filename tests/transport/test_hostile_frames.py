@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opskit import errors, model
-from opskit.transport import agent, lines
+from opskit.transport import agent, lines, stream
 
 FAST = agent.Timing(beat=60.0, silence=5.0, start=5.0)
 OPENING = {"path": "/srv", "lock": True}
@@ -63,7 +63,7 @@ def said(message: object) -> bytes:
 
 def heard(ready: bytes, *frames: bytes, piece: int = 1000) -> model.Reply | errors.OpskitError:
     """What becomes of a command whose agent says this."""
-    spoken = agent.Agent(Line(agent.MAGIC + ready, b"".join(frames), piece), FAST)
+    spoken = agent.Agent(Line(stream.MAGIC + ready, b"".join(frames), piece), FAST)
     try:
         spoken.open(OPENING)
         return spoken.run({"args": []}, lines.Lines())

@@ -19,7 +19,7 @@ import pytest
 from test_contract import at_work, eventually, lost_and_found
 
 from opskit import errors, model
-from opskit.transport import agent, fleet, process, ssh
+from opskit.transport import agent, fleet, process, ssh, stream
 
 DEAF = agent.Timing(beat=0.2, silence=3.0, start=30.0, again=0.2)
 
@@ -117,7 +117,7 @@ def test_whoever_takes_nothing_more_of_what_is_sent_is_given_up_and_another_line
 
 def test_a_pipe_that_is_full_and_stays_so_is_given_up(tmp_path):
     """An agent that speaks, and reads nothing."""
-    speaks = f"import sys, time; sys.stdout.buffer.write({agent.MAGIC!r}); sys.stdout.flush(); time.sleep(600)"
+    speaks = f"import sys, time; sys.stdout.buffer.write({stream.MAGIC!r}); sys.stdout.flush(); time.sleep(600)"
     full = process.ProcessStream((sys.executable, "-c", speaks))
     client = agent.Agent(full, replace(DEAF, silence=1.0))
     with pytest.raises(errors.ConnectError, match=r"the agent did not start: it took nothing for 1 s"):
