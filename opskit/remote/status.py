@@ -683,8 +683,15 @@ def busy(framework: str, params: Dict[str, Any]) -> Dict[str, List[str]]:
         time.sleep(AGAIN)
         found = at_work_now(asked, names, beginning)
     for connection in asked:
-        connection.close()
+        if connection is not master_of(framework):  # that is wanted again at once
+            connection.close()
     return {"busy": found}
+
+
+def master_of(framework: str) -> Any:
+    from django.db import connections
+
+    return connections[FRAMEWORKS[framework][0]()]
 
 
 def servers(framework: str) -> Iterator[Any]:
@@ -692,9 +699,7 @@ def servers(framework: str) -> Iterator[Any]:
 
     Of tenants that can't be listed, or entered, another question tells why.
     """
-    from django.db import connections
-
-    master = connections[FRAMEWORKS[framework][0]()]
+    master = master_of(framework)
     if master.vendor == "postgresql":
         yield master
     tried = {server_of(master.settings_dict): TRIES}
