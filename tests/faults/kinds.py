@@ -215,6 +215,12 @@ def everything_killed_in_a_statement(at: world.World, sitting: world.Sitting, la
     everything_killed(at, sitting, lasts)
 
 
+def let_go_when_followed(at: world.World, sitting: world.Sitting, lasts: float) -> None:
+    """What is held is let go as soon as opskit follows it, or has ended without."""
+    world.until(lambda: at.followed() or sitting.process.poll() is not None, lasts)
+    at.let_go()
+
+
 def journal_torn(at: world.World, sitting: world.Sitting, lasts: float) -> None:
     """opskit is killed, and of a line that it had not synced yet only the half has come to the disk."""
     opskit_killed(at, sitting, lasts)
@@ -353,5 +359,6 @@ DIRECTED = {
     "host away until let go": host_away_until_let_go,
     "everything killed in a statement": everything_killed_in_a_statement,
     "journal torn": journal_torn,
+    "let go when followed": let_go_when_followed,
 }
 """More of them, for the scenarios that are written by hand."""

@@ -56,6 +56,8 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
             played.misreports.append(
                 f"a pause that was taken for an end: exit {played.codes[0]}: {at.sittings[0].said}"
             )
+        if story.follows and played.codes[1:] not in ([], [0]):
+            played.misreports.append(f"not followed: exits {played.codes}: {at.sittings[1].said}")
         if last.code != 0:
             played.misreports.append(f"never home: the last of {len(at.sittings)} tries exited {last.code}")
     played.seconds = time.monotonic() - began

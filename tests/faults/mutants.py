@@ -45,6 +45,12 @@ STOPPED = _of(orders={"broken": [FIRST]}, flags=("--fail-fast",))
 LIAR = _of(orders={"liars": [FIRST]})
 OPSKIT_KILLED = _of(scenario.Planned("opskit killed"), orders={"slow": {FIRST: 1.0}})
 JOURNAL_TORN = _of(scenario.Planned("journal torn"), orders={"slow": {FIRST: 1.0}})
+FOLLOWING = (
+    scenario.Planned("opskit killed"),
+    scenario.Planned(scenario.LET_GO, after=0, sitting=1, lasts=machine.LIMIT),
+)
+FOLLOWED = _of(*FOLLOWING, orders={"held": [FIRST]}, held=1)
+FOLLOWED_BROKEN = _of(*FOLLOWING, orders={"held": [FIRST], "broken": [FIRST]}, held=1)
 SECOND_OPSKIT = _of(
     scenario.Planned("second opskit, and let go", lasts=machine.LIMIT), orders={"held": [FIRST]}, held=1
 )
@@ -92,6 +98,17 @@ MUTANTS = {
     ),
     "the host's record is not asked": Mutant(
         "remote/agent.py", "            if alive(record):\n", "            if False:\n", AGENT_KILLED, "started twice"
+    ),
+    "what was left at work is not followed": Mutant(
+        "tasks/flow.py", "for left in hosts.left:", "for left in ():", FOLLOWED, "not followed"
+    ),
+    "how a followed command ended is not asked": Mutant(
+        "tasks/flow.py",
+        "            outcome = self._outcome(tenant, reply)\n        finally:\n            self.interrupted.patient = False\n        self",
+        "            outcome = model.Outcome(tenant.id, model.Status.MIGRATED)\n"
+        "        finally:\n            self.interrupted.patient = False\n        self",
+        FOLLOWED_BROKEN,
+        "`migrated` that isn't",
     ),
     "the exit code is trusted": Mutant(
         "frameworks/omnitenant.py",

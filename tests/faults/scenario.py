@@ -57,12 +57,22 @@ class Scenario:
     @property
     def pauses(self) -> bool:
         """Whether nothing happens but that lines are cut, for less than opskit goes on trying, and in mid-run."""
+        return self.reconnect == "20s" and self._nothing_but(*CUTS)
+
+    @property
+    def follows(self) -> bool:
+        """Whether nothing happens but that opskit is killed, in mid-run: the first resume goes on with what still runs."""
+        return self._nothing_but("opskit killed")
+
+    def _nothing_but(self, *kinds: str) -> bool:
+        """Whether these are all that happens to the first sitting, in its middle."""
         middle = len(world.TENANTS) - len(self.home) - 2
+        mine = [each for each in self.faults if each.kind != LET_GO]
         return (
-            self.reconnect == "20s"
+            bool(mine)
             and self.hosts == 1
             and not self.flags
-            and all(each.kind in CUTS and 1 <= each.after <= middle and not each.sitting for each in self.faults)
+            and all(each.kind in kinds and 1 <= each.after <= middle and not each.sitting for each in mine)
         )
 
     def __str__(self) -> str:
@@ -105,6 +115,9 @@ KINDS = (
     "clocks wrong",
 )
 """Every kind of fault that is drawn; faults.KINDS does them."""
+
+LET_GO = "let go when followed"
+"""No fault, but what a scenario that is written by hand waits for."""
 
 PACKETS = ("packets lost", "packets lost for good")
 """Those that are drawn besides, where network namespaces can be made."""

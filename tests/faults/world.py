@@ -382,6 +382,9 @@ class World:
         """The folders of the runs, oldest first."""
         return sorted((self.operator / ".opskit" / "runs").glob("*"))
 
+    def _journals(self) -> list[Path]:
+        return [file for run in self.runs if (file := run / "journal.jsonl").exists()]
+
     # -- what the operator types
 
     def type(self, *argv: str) -> Sitting:
@@ -424,6 +427,10 @@ class World:
     def synced(self) -> list[dict]:
         file = self.folder / "synced"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def followed(self) -> bool:
+        """Whether a resumed run has said that it follows what it left at work."""
+        return any(b'"TenantFollowed"' in file.read_bytes() for file in self._journals())
 
     def at_work(self) -> dict | None:
         """The command that began last and has not ended; its process may have been killed."""
