@@ -57,6 +57,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Set
 Migration = Tuple[str, str]  # app, name
 TABLE = "django_migrations"
 AGAIN = 0.2  # seconds between two looks at who is at work
+AT_ONCE = 50  # histories that one statement reads
 TRIES = 3  # tenants over whose connections it is tried to ask a server of theirs
 CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own setting wins
 
@@ -381,7 +382,7 @@ def omnitenant_tenants(pending: Pending, _params: Dict[str, Any]) -> Iterator[Di
     from django.db import connection  # schema tenants are in the default database, whatever the master's alias
 
     tenants = omnitenant_rows()
-    schemas = schemas_there_are(connection)
+    schemas = Schemas(connection, list(omnitenant_schemas(tenants)))
     for tenant in tenants:
         about = {"name": tenant.name, "isolation_type": tenant.get_isolation_type_display().lower()}
         try:
@@ -404,9 +405,19 @@ def omnitenant_rows() -> List[Any]:
     return tenants
 
 
-def omnitenant_history(
-    tenant: Any, connection: Any, schemas: Dict[str, bool], place: Dict[str, Any]
-) -> List[Migration]:
+def omnitenant_schemas(tenants: List[Any]) -> Iterator[str]:
+    """Those that the schema tenants have. One whose row does not tell is left to the question that tells why."""
+    from django_omnitenant.backends import SchemaTenantBackend
+    from django_omnitenant.utils import get_tenant_backend
+
+    for tenant in tenants:
+        with contextlib.suppress(Exception):
+            backend = get_tenant_backend(tenant)
+            if isinstance(backend, SchemaTenantBackend):
+                yield as_kept(backend.schema_name)
+
+
+def omnitenant_history(tenant: Any, connection: Any, schemas: Schemas, place: Dict[str, Any]) -> List[Migration]:
     """The rows of a tenant's history. `place` is told where that is, also where it can't be read."""
     from django_omnitenant.backends import SchemaTenantBackend
     from django_omnitenant.utils import get_tenant_backend
@@ -414,9 +425,9 @@ def omnitenant_history(
     backend = get_tenant_backend(tenant)
     if isinstance(backend, SchemaTenantBackend):
         schema = as_kept(backend.schema_name)
-        place.update(place_of(connection.settings_dict, schema), missing=schema not in schemas)
+        place.update(place_of(connection.settings_dict, schema), missing=schema not in schemas.there)
         place["cut"] = schema != backend.schema_name
-        return schema_history(connection, schema) if schemas.get(schema) else []
+        return schemas.history(schema)
     alias, settings = omnitenant_database(tenant, backend)
     place.update(place_of(settings))
     return database_history(alias, settings, backend, place)
@@ -458,12 +469,40 @@ def server_of(settings: Dict[str, Any]) -> str:
     return "%s:%s" % (host, settings.get("PORT") or options.get("port") or usual)
 
 
-def schema_history(connection: Any, schema: str) -> List[Migration]:
-    # Django's quote_name leaves a quote inside a name as it is.
-    quoted = '"%s"' % schema.replace('"', '""')
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT app, name FROM %s.%s ORDER BY id" % (quoted, TABLE))  # noqa: S608
-        return [(app, name) for app, name in cursor.fetchall()]
+class Schemas:
+    """The schemas that there are, and the histories of those that are `wanted`, in the order in which they are.
+
+    One statement reads many: for a small history the way to the server and back is most of what it costs.
+    """
+
+    def __init__(self, connection: Any, wanted: List[str]) -> None:
+        self.connection = connection
+        self.there = schemas_there_are(connection)
+        self.to_come = [schema for schema in dict.fromkeys(wanted) if self.there.get(schema)]
+        self.read: Dict[str, List[Migration]] = {}
+
+    def history(self, schema: str) -> List[Migration]:
+        """Its rows, oldest first; [] without a table. Raises what the database raises of this schema."""
+        if not self.there.get(schema):
+            return []
+        if schema not in self.read and schema in self.to_come:
+            self.to_come = self.to_come[self.to_come.index(schema) :]
+            together, self.to_come = self.to_come[:AT_ONCE], self.to_come[AT_ONCE:]
+            self.read = {}
+            with contextlib.suppress(Exception):  # one of them can't be read: each alone tells which
+                self.read = self.ask(together)
+        return self.read[schema] if schema in self.read else self.ask([schema])[schema]
+
+    def ask(self, schemas: List[str]) -> Dict[str, List[Migration]]:
+        # Django's quote_name leaves a quote inside a name as it is.
+        tables = ['"%s".%s' % (schema.replace('"', '""'), TABLE) for schema in schemas]
+        rows = ["SELECT %d, id, app, name FROM %s" % each for each in enumerate(tables)]  # noqa: S608
+        found: Dict[str, List[Migration]] = {schema: [] for schema in schemas}
+        with self.connection.cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(rows) + " ORDER BY 1, 2")
+            for number, _id, app, name in cursor.fetchall():
+                found[schemas[number]].append((app, name))
+        return found
 
 
 def omnitenant_database(tenant: Any, backend: Any) -> Tuple[str, Dict[str, Any]]:
@@ -598,7 +637,7 @@ def schema_tenants(
     One whose schema is not there is refused: its command would fail, or write into the next schema of the
     search path, which is the public one.
     """
-    schemas = schemas_there_are(connection)
+    schemas = Schemas(connection, [kept(name) for name, _title in listed])
     for name, title in listed:
         schema = kept(name)
         about = {**place_of(connection.settings_dict, schema), "name": title, "isolation_type": "schema"}
@@ -606,9 +645,9 @@ def schema_tenants(
         try:
             if schema == public:
                 raise ValueError("its schema is the shared one: its migrations would run there")
-            if schema not in schemas:
+            if schema not in schemas.there:
                 raise LookupError("there is no schema %s" % schema)
-            rows = schema_history(connection, schema) if schemas[schema] else []
+            rows = schemas.history(schema)
             yield {**state(name, rows, pending), **about}
         except Exception as error:  # noqa: BLE001 - one tenant's trouble is not the others'
             yield {**unknown(name, reason(error)), **about}

@@ -116,6 +116,21 @@ def test_a_new_migration_of_the_tenants_is_pending_for_each_and_not_on_the_maste
     assert said["shared"] == {"pending": []}
 
 
+def test_a_history_that_can_not_be_read_hides_none_of_those_that_are_read_with_it(project):
+    project.create_tenants(schemas=3)
+    project.execute('ALTER TABLE s02.django_migrations RENAME COLUMN "name" TO other')
+    said = tenants(project)
+    assert [said[name]["applied"] for name in ("s01", "s02", "s03")] == [20, 0, 20]
+    assert [bool(said[name]["error"]) for name in ("s01", "s02", "s03")] == [False, True, False]
+    assert said["s02"]["error"].startswith('ProgrammingError: column "name" does not exist')
+
+
+def test_two_tenants_of_one_schema_have_one_history(project):
+    project.create_tenants(schemas=2)
+    project.create(omnitenant.schema_row("twin", schema_name="s01"))
+    assert [row["applied"] for row in tenants(project).values()] == [20, 20, 20]
+
+
 TRIES = {"tries": {"lock_timeout": "5000"}, "pgoptions": "-c lock_timeout=5000"}
 
 
