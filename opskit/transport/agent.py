@@ -168,7 +168,7 @@ class Agent:
 
     def _no_start(self, error: Exception) -> errors.OpskitError:
         """Why there is no agent: the last words of the remote shell, of sudo or of Python tell most."""
-        said = last_words(self._line.stderr().replace(stream.PROMPT, "").replace(stream.ADMITTED, ""))
+        said = last_words(stream.of_others(self._line.stderr()))
         code = self._line.exit(1.0)
         if code is not None:  # nologin, say, speaks on stdout
             said = said or last_words(self._preamble.decode("utf-8", "replace"))

@@ -71,7 +71,7 @@ def _read(told: bytes) -> dict[str, Any]:
 
 def _silent(line: stream.Stream, otherwise: str) -> errors.OpskitError:
     """Why there is no answer: the last words of the remote shell, of sudo or of Python tell most."""
-    said = agent.last_words(line.stderr())
+    said = agent.last_words(stream.of_others(line.stderr()))
     code = line.exit(1.0)
     refusal = line.refusal()
     line.close()

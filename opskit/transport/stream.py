@@ -173,6 +173,13 @@ Connector = Callable[[model.Environment, model.Host], Stream]
 """Opens the stream of a new agent process on a host. Raises ConnectError or HostKeyError."""
 
 
+def of_others(said: str) -> str:
+    """What came on stderr, without what is ours: sudo repeats the whole command where it refuses it."""
+    for ours, instead in ((PROMPT, ""), (ADMITTED, ""), (_BOOT_AFTER_SUDO, "…"), (BOOT, "…")):
+        said = said.replace(ours, instead)
+    return said
+
+
 def shown(argv: Sequence[str]) -> str:
     """A command as a message shows it: without the fixed text of the boot program."""
     return " ".join(part if part not in (BOOT, _BOOT_AFTER_SUDO) else "…" for part in argv)
