@@ -1,6 +1,6 @@
 """Removes credentials from text before anybody may see it.
 
-Values that the inventory or an env_file declares are removed on the host (remote/agent.py), which
+Values that the inventory or an env_file declares are removed on the host (remote/agent/redaction.py), which
 knows them. This is the second net: what looks like a credential wherever it comes from, and, on the
 operator's side, the values that this process was told are secrets.
 """

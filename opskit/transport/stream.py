@@ -13,6 +13,7 @@ from typing import Protocol
 from opskit import errors, model
 
 _KEPT = 4096  # bytes of stderr that a message may need
+_REMOTE = Path(__file__).parent.parent / "remote"
 
 MAGIC = b"\0opskit-agent 1\n"
 """What the other end says first: from then on it is ours, and what stands before is a login shell's, say."""
@@ -120,14 +121,15 @@ def _expect(line: Stream, words: Callable[[str], bool], patience: float) -> None
 
 
 def agent_source() -> bytes:
-    """The agent, as it is sent: its length on a line, then its text."""
-    text = source("agent").encode()
+    """The agent, as it is sent: its length on a line, then one text with all its modules in it."""
+    modules = {file.stem: file.read_text(encoding="utf-8") for file in sorted((_REMOTE / "agent").glob("*.py"))}
+    text = f"{modules.pop('boot')}\n\nstart({modules!r})\n".encode()
     return b"%d\n" % len(text) + text
 
 
 def source(name: str) -> str:
     """The text of a program in `opskit/remote/`."""
-    return (Path(__file__).parent.parent / "remote" / f"{name}.py").read_text(encoding="utf-8")
+    return (_REMOTE / f"{name}.py").read_text(encoding="utf-8")
 
 
 class Tail:

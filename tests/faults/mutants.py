@@ -90,14 +90,18 @@ MUTANTS = {
         "journal.py", "            os.ftruncate(self._fd, whole)\n", "", JOURNAL_TORN, "a journal that can't"
     ),
     "the lock is let go early, and no record is asked": Mutant(
-        "remote/agent.py",
+        "remote/agent/state.py",
         "        self._refuse_orphan()\n        if self.worker",
         "        fcntl.flock(self.held, fcntl.LOCK_UN)\n        if self.worker",
         SECOND_OPSKIT,
         "started twice",
     ),
     "the host's record is not asked": Mutant(
-        "remote/agent.py", "            if alive(record):\n", "            if False:\n", AGENT_KILLED, "started twice"
+        "remote/agent/state.py",
+        "            if processes.alive(record):\n",
+        "            if False:\n",
+        AGENT_KILLED,
+        "started twice",
     ),
     "what was left at work is not followed": Mutant(
         "tasks/flow.py", "for left in hosts.left:", "for left in ():", FOLLOWED, "not followed"

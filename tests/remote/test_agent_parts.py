@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opskit.remote import agent
+from opskit.remote.agent import files, frames, processes, project, redaction
+from opskit.remote.agent.state import State
 
 # ---------------------------------------------------------------- env files
 
@@ -41,17 +42,17 @@ ENV_FILES = [
 
 @pytest.mark.parametrize(("text", "expected"), ENV_FILES)
 def test_an_env_file_is_read_and_nothing_in_it_evaluated(text, expected):
-    assert expected == agent.parse_env_file(text)
+    assert expected == project.parse_env_file(text)
 
 
 def test_an_env_file_that_is_no_text_is_read_all_the_same(tmp_path):
     (tmp_path / "env").write_bytes(b"A=\xff\n")
-    assert {"A": "\udcff"} == agent.read_env_file(str(tmp_path / "env"))
+    assert {"A": "\udcff"} == project.read_env_file(str(tmp_path / "env"))
 
 
 def test_an_env_file_that_is_not_there_is_a_refusal_that_names_it(tmp_path):
-    with pytest.raises(agent.Refused) as raised:
-        agent.read_env_file(str(tmp_path / "env"))
+    with pytest.raises(frames.Refused) as raised:
+        project.read_env_file(str(tmp_path / "env"))
     expected = ("env_file", f"app.env_file `{tmp_path}/env`: No such file or directory")
     assert expected == (raised.value.why, str(raised.value))
 
@@ -79,14 +80,14 @@ SECRETS = [
 
 @pytest.mark.parametrize(("env", "keys", "expected"), SECRETS)
 def test_secrets_are_the_values_and_the_passwords_in_their_urls_longest_first(env, keys, expected):
-    assert expected == agent.secret_values(env, keys)
-    assert expected == agent.secret_values({}, [], [env.get(key, "") for key in keys])
+    assert expected == redaction.secret_values(env, keys)
+    assert expected == redaction.secret_values({}, [], [env.get(key, "") for key in keys])
 
 
 def test_a_secret_is_removed_in_whatever_way_a_program_prints_it():
     key = "-----BEGIN KEY-----\nMIIBVgIBADAN\n-----END KEY-----\n"
     url = "postgres://acme:p%40ss'w@db/x"
-    secrets = agent.secret_values({"KEY": key, "URL": url}, ["KEY", "URL"])
+    secrets = redaction.secret_values({"KEY": key, "URL": url}, ["KEY", "URL"])
     printed = "\n".join(
         [
             key,
@@ -98,22 +99,22 @@ def test_a_secret_is_removed_in_whatever_way_a_program_prints_it():
             repr({"p": "p@ss'w"}),
         ]
     )
-    seen = agent.Redactor(secrets).feed(printed.encode(), last=True).decode()
+    seen = redaction.Redactor(secrets).feed(printed.encode(), last=True).decode()
     assert [] == [word for word in ("MIIB", "p%40", "p@ss", "BEGIN") if word in seen]
     assert "connecting with [REDACTED]" in seen
 
 
 def test_short_lines_of_a_secret_are_no_secrets_of_their_own():
-    assert "{" not in agent.appearances('{\n"a": 1\n}')
+    assert "{" not in redaction.appearances('{\n"a": 1\n}')
 
 
 def test_names_that_mean_a_secret_are_known():
     names = ["DB_PASSWORD", "SECRET_KEY", "api_token", "DATABASE_URL", "SENTRY_DSN", "AWS_CREDENTIALS", "DEBUG", "LANG"]
-    assert names[:6] == [name for name in names if agent.SECRET_NAME.search(name)]
+    assert names[:6] == [name for name in names if redaction.SECRET_NAME.search(name)]
 
 
 def through(secrets, *pieces: bytes) -> bytes:
-    redactor = agent.Redactor(secrets)
+    redactor = redaction.Redactor(secrets)
     return b"".join([*(redactor.feed(piece) for piece in pieces), redactor.feed(b"", last=True)])
 
 
@@ -143,11 +144,11 @@ def test_secrets_go_wherever_the_stream_is_split(secrets, data, expected):
 
 
 def test_without_secrets_nothing_is_held_back():
-    assert b"abc" == agent.Redactor([]).feed(b"abc")
+    assert b"abc" == redaction.Redactor([]).feed(b"abc")
 
 
 def test_no_more_is_held_back_than_a_secret_is_long():
-    redactor = agent.Redactor([b"hunter2"])
+    redactor = redaction.Redactor([b"hunter2"])
     assert (b"x" * 94, b"x" * 6) == (redactor.feed(b"x" * 100), redactor.held)
 
 
@@ -155,17 +156,17 @@ def test_no_more_is_held_back_than_a_secret_is_long():
 
 
 def test_a_project_is_named_for_its_path_in_safe_letters():
-    name = agent.State("/state", "/srv/ac me/cur'rent").name
+    name = State("/state", "/srv/ac me/cur'rent").name
     assert ("cur_rent-", 17) == (name[:9], len(name))
 
 
 def test_two_projects_never_share_a_name():
     paths = ["/srv/a/current", "/srv/b/current", "/srv/a/Current", "/srv/a", "/", "/srv/a b", "/srv/a_b", "/\udcff"]
-    assert len(paths) == len({agent.State("/state", path).name for path in paths})
+    assert len(paths) == len({State("/state", path).name for path in paths})
 
 
 def test_ways_to_write_a_path_are_one_project():
-    names = {agent.State("/state", path).name for path in ("/srv/acme", "/srv/acme/", "/srv//acme", "/srv/x/../acme")}
+    names = {State("/state", path).name for path in ("/srv/acme", "/srv/acme/", "/srv//acme", "/srv/x/../acme")}
     assert 1 == len(names)
 
 
@@ -175,30 +176,30 @@ def test_a_link_keeps_its_own_name_wherever_it_leads(tmp_path):
     link, names = tmp_path / "current", set()
     for target in ("one", "two"):
         link.symlink_to(tmp_path / target)
-        names.add(agent.State("/state", str(link)).name)
+        names.add(State("/state", str(link)).name)
         link.unlink()
     assert 1 == len(names)
 
 
 def test_lock_records_and_output_stand_side_by_side():
-    state = agent.State("/state", "/srv/acme")
+    state = State("/state", "/srv/acme")
     assert f"/state/{state.name}.lock" == state.path(".lock")
     assert f"/state/{state.name}.20261122T140200_2-prod.000007.json" == state.record_path("20261122T140200.2-prod", 7)
     assert f"/state/{state.name}.___x.000001.json" == state.record_path("../x", 1)
 
 
 def test_records_are_this_projects_alone_oldest_first(tmp_path):
-    state, other = agent.State(str(tmp_path), "/srv/a[1]"), agent.State(str(tmp_path), "/srv/a")
+    state, other = State(str(tmp_path), "/srv/a[1]"), State(str(tmp_path), "/srv/a")
     for number in (2, 1, 10):
-        agent.write_json(state.record_path("run", number), {"number": number})
-    agent.write_json(other.record_path("run", 3), {"number": 3})
+        files.write_json(state.record_path("run", number), {"number": number})
+    files.write_json(other.record_path("run", 3), {"number": 3})
     assert [1, 2, 10] == [record["number"] for record in state.records()]
     assert [3] == [record["number"] for record in other.records()]
     assert [state.record_path("run", 1)] == [record["path"] for record in state.records()][:1]
 
 
 def test_a_broken_record_is_one_without_content(tmp_path):
-    state = agent.State(str(tmp_path), "/srv/acme")
+    state = State(str(tmp_path), "/srv/acme")
     for number, text in enumerate(('{"run": "x"', "[]", "", "\0")):
         Path(state.record_path("run", number)).write_text(text)
     assert [["path"]] * 4 == [list(record) for record in state.records()]
@@ -206,13 +207,13 @@ def test_a_broken_record_is_one_without_content(tmp_path):
 
 def test_a_record_is_written_whole_and_for_its_owner_alone(tmp_path):
     path = tmp_path / "x.json"
-    agent.write_json(str(path), {"a": [1, "ä"]})
-    assert ({"a": [1, "ä"]}, 0o600) == (agent.read_json(str(path)), stat.S_IMODE(path.stat().st_mode))
+    files.write_json(str(path), {"a": [1, "ä"]})
+    assert ({"a": [1, "ä"]}, 0o600) == (files.read_json(str(path)), stat.S_IMODE(path.stat().st_mode))
     assert ["x.json"] == [each.name for each in tmp_path.iterdir()]
 
 
 def test_output_goes_to_a_new_file_for_its_owner_alone(tmp_path):
-    state = agent.State(str(tmp_path), "/srv/acme")
+    state = State(str(tmp_path), "/srv/acme")
     found = []
     for _ in range(2):
         fd, path = state.output()
@@ -223,7 +224,7 @@ def test_output_goes_to_a_new_file_for_its_owner_alone(tmp_path):
 
 
 def test_a_state_folder_is_made_for_its_owner_alone(tmp_path):
-    folder = agent.state_folder(str(tmp_path / "a" / "b"))
+    folder = files.state_folder(str(tmp_path / "a" / "b"))
     assert (str(tmp_path / "a" / "b"), 0o700) == (folder, stat.S_IMODE(Path(folder).stat().st_mode))
 
 
@@ -231,7 +232,7 @@ def test_a_state_folder_is_made_for_its_owner_alone(tmp_path):
 def test_the_folders_above_it_are_for_its_owner_alone_too_and_the_umask_stays(tmp_path, umask):
     before = os.umask(umask)
     try:
-        folder = agent.state_folder(str(tmp_path / "a" / "b" / "c"))
+        folder = files.state_folder(str(tmp_path / "a" / "b" / "c"))
         kept = os.umask(umask)
     finally:
         os.umask(before)
@@ -241,34 +242,40 @@ def test_the_folders_above_it_are_for_its_owner_alone_too_and_the_umask_stays(tm
 
 def test_a_file_in_the_place_of_the_state_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(agent.Refused) as raised:
-        agent.state_folder(str(tmp_path / "file"))
+    with pytest.raises(frames.Refused) as raised:
+        files.state_folder(str(tmp_path / "file"))
     assert ("state_dir", True) == (raised.value.why, f"app.state_dir `{tmp_path}/file`" in str(raised.value))
 
 
 def test_a_link_in_the_place_of_the_state_folder_is_refused(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(agent.Refused):
-        agent.state_folder(str(tmp_path / "link"))
+    with pytest.raises(frames.Refused):
+        files.state_folder(str(tmp_path / "link"))
 
 
 # ---------------------------------------------------------------- the lock, and who is alive
 
 
 def test_the_lock_is_ours_until_it_is_let_go_and_says_whose_it_is(tmp_path):
-    first, second = (agent.State(str(tmp_path), "/srv/acme", {"run": run}) for run in ("r1", "r2"))
+    first, second = (State(str(tmp_path), "/srv/acme", {"run": run}) for run in ("r1", "r2"))
     first.take_lock()
     try:
-        with pytest.raises(agent.Refused) as raised:
+        with pytest.raises(frames.Refused) as raised:
             second.take_lock()
-        holder = {"run": "r1", "pid": os.getpid(), "born": agent.birth(os.getpid()), "stopped": False, "at_work": None}
+        holder = {
+            "run": "r1",
+            "pid": os.getpid(),
+            "born": processes.birth(os.getpid()),
+            "stopped": False,
+            "at_work": None,
+        }
         assert ("locked", holder) == (raised.value.why, raised.value.more["holder"])
     finally:
         os.close(first.lock)
     second.take_lock()
     os.close(second.lock)
-    assert agent.read_json(second.path(".lock"))["run"] == "r2"
+    assert files.read_json(second.path(".lock"))["run"] == "r2"
 
 
 SITTING = {"run": "r1", "operator": "deploy@ops1", "at": "2026-11-22T14:02:00.000001+00:00"}
@@ -278,7 +285,7 @@ NEXT = {"run": "r2", "operator": "me@here", "at": "2026-11-22T14:02:00.000002+00
 
 def workers(folder, *of):
     """The states of agents: each of a holder, and a worker's number or None."""
-    return [agent.State(str(folder), "/srv/acme", holder, worker) for holder, worker in of]
+    return [State(str(folder), "/srv/acme", holder, worker) for holder, worker in of]
 
 
 def leave(*states):
@@ -290,7 +297,7 @@ def leave(*states):
 
 
 def refused(state):
-    with pytest.raises(agent.Refused) as raised:
+    with pytest.raises(frames.Refused) as raised:
         state.take_lock()
     assert raised.value.why == "locked"
     return {name: told for name, told in raised.value.more["holder"].items() if name in (*SITTING, "label")}
@@ -338,7 +345,7 @@ def test_a_workers_place_is_free_when_the_agent_before_it_is_gone(tmp_path):
 
 def test_who_waits_for_the_lock_takes_no_workers_place(tmp_path):
     lost, waits, new = workers(tmp_path, (SITTING, 0), (NEXT, 0), (SITTING, 0))
-    colleague = agent.State(str(tmp_path), "/srv/acme", SITTING, 1)
+    colleague = State(str(tmp_path), "/srv/acme", SITTING, 1)
     lost.take_lock()
     colleague.take_lock()
     leave(lost)
@@ -349,8 +356,8 @@ def test_who_waits_for_the_lock_takes_no_workers_place(tmp_path):
 
 def test_a_worker_leaves_the_commands_of_the_others_to_them(tmp_path):
     mine, colleague, later = workers(tmp_path, (SITTING, 0), (SITTING, 1), (AGAIN, 0))
-    here = {"run": "r1", "label": "acme", "pid": os.getpid(), "born": agent.birth(os.getpid())}
-    agent.write_json(mine.record_path("r1", 1_000_001), dict(colleague.mark(), **here))
+    here = {"run": "r1", "label": "acme", "pid": os.getpid(), "born": processes.birth(os.getpid())}
+    files.write_json(mine.record_path("r1", 1_000_001), dict(colleague.mark(), **here))
     mine.take_lock()
     assert [] == mine.records()
     assert refused(colleague)["label"] == "acme"
@@ -373,7 +380,7 @@ def test_whoever_comes_and_goes_the_lock_is_one_runs(tmp_path_factory, moves):
         elif comes:
             (state,) = workers(folder, (holder, worker))
             others = [each for each in held if each.claim != holder or None in (worker, each.worker)]
-            with contextlib.suppress(agent.Refused):
+            with contextlib.suppress(frames.Refused):
                 state.take_lock()
                 held.append(state)
             assert (state in held) == (not others and there is None)
@@ -383,7 +390,7 @@ def test_whoever_comes_and_goes_the_lock_is_one_runs(tmp_path_factory, moves):
 
 
 def test_another_projects_lock_is_no_hindrance(tmp_path):
-    states = [agent.State(str(tmp_path), path) for path in ("/srv/a", "/srv/b")]
+    states = [State(str(tmp_path), path) for path in ("/srv/a", "/srv/b")]
     for state in states:
         state.take_lock()
     for state in states:
@@ -391,7 +398,7 @@ def test_another_projects_lock_is_no_hindrance(tmp_path):
 
 
 def test_the_lock_is_no_link(tmp_path):
-    state = agent.State(str(tmp_path), "/srv/acme")
+    state = State(str(tmp_path), "/srv/acme")
     Path(state.path(".lock")).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
         state.take_lock()
@@ -399,17 +406,17 @@ def test_the_lock_is_no_link(tmp_path):
 
 
 def test_a_process_is_known_by_its_number_and_its_birth():
-    ours = {"pid": os.getpid(), "born": agent.birth(os.getpid())}
+    ours = {"pid": os.getpid(), "born": processes.birth(os.getpid())}
     records = [ours, {**ours, "born": "another"}, {**ours, "ended": 1.0}, {"run": "x"}, {}]
-    assert [True, False, False, False, False] == [bool(agent.alive(record)) for record in records]
+    assert [True, False, False, False, False] == [bool(processes.alive(record)) for record in records]
 
 
 def test_a_process_that_ended_is_not_alive():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    record = {"pid": process.pid, "born": agent.birth(process.pid)}
-    alive = agent.alive(record)
+    record = {"pid": process.pid, "born": processes.birth(process.pid)}
+    alive = processes.alive(record)
     process.communicate()
-    assert (True, False) == (alive, agent.alive(record))
+    assert (True, False) == (alive, processes.alive(record))
 
 
 # ---------------------------------------------------------------- the project
@@ -441,7 +448,7 @@ def test_the_revision_is_read_from_the_checkouts_files(tmp_path, files, expected
         path = tmp_path / ".git" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, errors="surrogateescape")
-    assert expected == agent.revision(str(tmp_path))
+    assert expected == project.revision(str(tmp_path))
 
 
 @settings(max_examples=300, deadline=None)
@@ -468,11 +475,11 @@ FIELDS = st.sampled_from(["pid", "born", "ended", "exit", "outputs", "label", "r
 @given(st.dictionaries(FIELDS, JSON | st.just(os.getpid())).map(json.dumps) | st.text(max_size=20))
 def test_whatever_stands_in_a_record_the_lock_is_taken_or_refused(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("state")
-    state = agent.State(str(folder), "/srv/acme")
+    state = State(str(folder), "/srv/acme")
     path = folder / f"{state.name}.run.000001.json"
     path.write_text(text)
 
-    with contextlib.suppress(agent.Refused):
+    with contextlib.suppress(frames.Refused):
         state.take_lock()
         assert [str(path)] == [record["path"] for record in state.records()]
     os.close(state.held)
@@ -480,7 +487,7 @@ def test_whatever_stands_in_a_record_the_lock_is_taken_or_refused(tmp_path_facto
 
 def test_who_has_the_lock_is_read_whole_while_it_is_written(tmp_path):
     claims = [{"run": "r1", "operator": "x" * size} for size in (3000, 1, 500)]
-    state = agent.State(str(tmp_path), "/srv/acme", claims[0])
+    state = State(str(tmp_path), "/srv/acme", claims[0])
     state.take_lock()
     over = threading.Event()
 
@@ -492,7 +499,7 @@ def test_who_has_the_lock_is_read_whole_while_it_is_written(tmp_path):
     writing = threading.Thread(target=write)
     writing.start()
     try:
-        found = [agent.read_json(state.path(".lock")) for _ in range(2000)]
+        found = [files.read_json(state.path(".lock")) for _ in range(2000)]
     finally:
         over.set()
         writing.join()

@@ -42,10 +42,12 @@ def agent(folder, python: str):
         yield hosts
 
 
-@pytest.mark.parametrize("name", ["agent", "facts", "find", "host", "sql", "status", "timeouts", "undo"])
+REMOTE = Path(opskit.remote.__file__).parent
+
+
+@pytest.mark.parametrize("name", sorted(str(file.relative_to(REMOTE)) for file in REMOTE.rglob("*.py")))
 def test_the_remote_programs_are_python_3_8(name):
-    text = (Path(opskit.remote.__file__).parent / f"{name}.py").read_text()
-    assert ast.parse(text, feature_version=(3, 8)).body
+    assert ast.parse((REMOTE / name).read_text(), feature_version=(3, 8)).body
 
 
 @pytest.mark.parametrize("python", [sys.executable, *pythons(8, 9, 10, 12, 13)])
