@@ -20,6 +20,7 @@ its output kept, and nothing more is started. The lock is free when this process
 What lives where, from the ground up, each importing from those above it alone:
 
 frames      how what is said is written; the refusal
+line        the line to the controller, on which that is said and heard
 files       folders and files for their owner alone, written whole
 processes   whether one lives; one that is started here; how one is ended
 redaction   what must not leave the host

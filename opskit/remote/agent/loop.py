@@ -1,30 +1,22 @@
 """The agent itself: everything in one thread around one select."""
 
-import collections
-import json
 import os
 import select
 import signal
 import sys
 import time
 
-from . import command, files, followed, frames, processes, project, redaction, runner, state
+from . import command, files, followed, frames, line, processes, project, redaction, runner, state
 
-BACKLOG = 1024 * 1024  # bytes waiting to be sent, above which no output is read
 FOLLOW = 0.03  # seconds between looks at the output while a command runs; its end is a signal
 TROUBLE = 3  # times that the warm runner may let us down
 
 
 class Agent:
-    """Reads frames, writes frames, watches one command; everything in one thread around one select."""
+    """Does what the controller says, watches one command; everything in one thread around one select."""
 
     def __init__(self, incoming, outgoing):
-        self.incoming = incoming
-        self.outgoing = outgoing
-        self.buffer = b""
-        self.queue = collections.deque()
-        self.queued = 0
-        self.connected = True
+        self.line = line.Line(incoming, outgoing, self.abandoned)
         self.leaving = False
         self.child = None
         self.state = None
@@ -32,11 +24,6 @@ class Agent:
         self.trouble = 0  # how often that let us down
         self.remarks = []  # what the operator should know, at the end of the next command
         self.opened = None
-        self.beat = 5.0
-        self.silence = 60.0
-        self.heard = self.said = time.monotonic()
-        os.set_blocking(incoming, False)
-        os.set_blocking(outgoing, False)
         self.wake, wake_w = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(wake_w, False)
@@ -44,69 +31,15 @@ class Agent:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self.hang_up())
+        signal.signal(signal.SIGTERM, lambda *_: self.line.hang_up())
 
-    # -- frames out
+    # -- what the controller says
 
-    def say(self, **message):
-        self.send(b"J", json.dumps(message).encode())
-
-    def send(self, kind, payload):
-        if self.connected and payload:
-            self.queue.append(frames.HEADER.pack(kind, len(payload)) + payload)
-            self.queued += len(payload)
-            self.said = time.monotonic()
-
-    def flush(self):
-        while self.queue and self.connected:
-            data = self.queue.popleft()
-            try:
-                written = os.write(self.outgoing, data)
-            except BlockingIOError:
-                written = 0
-            except OSError:
-                return self.hang_up()
-            self.queued -= written
-            if written < len(data):
-                self.queue.appendleft(data[written:])
-                return None
-        if not self.queue:
-            self.queued = 0
-        return None
-
-    def hang_up(self):
+    def abandoned(self):
         """The controller is gone. What is at work goes on to its end."""
-        if self.connected and self.state is not None:
+        if self.state is not None:
             self.state.abandoned()
-        self.connected = False
         self.leaving = True
-        self.queue.clear()
-        self.queued = 0
-
-    # -- frames in
-
-    def listen(self):
-        if time.monotonic() - self.heard > self.silence:  # we were stopped, and are given up: what is in there is stale
-            self.hang_up()
-            return
-        try:
-            data = os.read(self.incoming, frames.CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.hang_up()
-            return
-        self.heard = time.monotonic()
-        self.buffer += data
-        while len(self.buffer) >= frames.HEADER.size:
-            _, length = frames.HEADER.unpack_from(self.buffer)
-            if len(self.buffer) < frames.HEADER.size + length:
-                return
-            payload = self.buffer[frames.HEADER.size : frames.HEADER.size + length]
-            self.buffer = self.buffer[frames.HEADER.size + length :]
-            self.obey(json.loads(payload.decode()))
 
     def obey(self, message):
         kind = message["type"]
@@ -126,8 +59,8 @@ class Agent:
             self.leaving = True
 
     def open(self, message):
-        self.beat = message["beat"]
-        self.silence = message["silence"]
+        self.line.beat = message["beat"]
+        self.line.silence = message["silence"]
         if self.answers(self.prepare, message):
             self.enter()
 
@@ -143,11 +76,11 @@ class Agent:
         except frames.Refused as refusal:
             locked = refusal.why == "locked"
             here = self.here() if locked else {}
-            self.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more, **here)
-            self.leaving = not locked or not self.opened.get("patient")
+            self.line.say(type="refused", why=refusal.why, message=str(refusal), **refusal.more, **here)
+            self.leaving = self.leaving or not locked or not self.opened.get("patient")
         except OSError as error:
             where = "`%s`: " % error.filename if error.filename else ""
-            self.say(type="refused", why="state_dir", message=where + (error.strerror or str(error)).lower())
+            self.line.say(type="refused", why="state_dir", message=where + (error.strerror or str(error)).lower())
             self.leaving = True
         else:
             return True
@@ -174,7 +107,7 @@ class Agent:
     def take_over(self):
         if self.opened["lock"]:
             self.state.take_lock()
-        self.say(type="ready", **self.here())
+        self.line.say(type="ready", **self.here())
 
     def here(self):
         """What is here."""
@@ -212,7 +145,7 @@ class Agent:
     def start_cold(self, child):
         message = child.request
         child.start(self.argv(message), project.environment_of(self.env, message), self.path)
-        self.say(type="started", id=message["id"], pid=child.process.pid)
+        self.line.say(type="started", id=message["id"], pid=child.process.pid)
 
     def not_started(self, message, child, error):
         self.child = None
@@ -251,7 +184,7 @@ class Agent:
             elif kind == "late":
                 self.remark("a command imported code that is newer than this run: %s" % ", ".join(message["modules"]))
             elif self.child is not None and self.child.request["id"] == message["id"] and self.child.take(message):
-                self.say(type="started", id=message["id"], pid=message["pid"])
+                self.line.say(type="started", id=message["id"], pid=message["pid"])
         if self.runner.over:
             self.cool("it ended by itself")
 
@@ -285,9 +218,9 @@ class Agent:
         if self.child is not None or self.opened is None or self.leaving:
             self.refuse(message, "the agent is not free")
             return
-        self.child = followed.Followed(self.state, self.opened["run"], message, self.secrets, self.silence)
+        self.child = followed.Followed(self.state, self.opened["run"], message, self.secrets, self.line.silence)
         record = self.child.record
-        self.say(type="following", id=message["id"], pid=record.get("pid"), alive=processes.alive(record))
+        self.line.say(type="following", id=message["id"], pid=record.get("pid"), alive=processes.alive(record))
 
     def argv(self, message):
         python = sys.executable or "python3"
@@ -296,7 +229,7 @@ class Agent:
         return [python, "-u", self.opened["manage"]] + message["args"]
 
     def refuse(self, message, why):
-        self.say(type="not_started", id=message["id"], error=why)
+        self.line.say(type="not_started", id=message["id"], error=why)
 
     def collected(self, path):
         """A controller has heard how this command ended: the record and its output may go."""
@@ -310,14 +243,14 @@ class Agent:
     def follow(self):
         """Send what it has printed, as far as the line takes it. True when all there is has been sent."""
         for follower in self.child.followers:
-            while self.connected:
-                if self.queued >= BACKLOG:
+            while self.line.connected:
+                if self.line.full():
                     return False
                 piece = follower.piece()
                 if piece is None:
                     break
-                self.send(*piece)
-                self.flush()
+                self.line.send(*piece)
+                self.line.flush()
         return True
 
     def attend(self):
@@ -329,55 +262,49 @@ class Agent:
         ended = self.child.look()
         if self.follow() and ended is not None:
             for follower in self.child.followers:
-                self.send(*follower.rest())
+                self.line.send(*follower.rest())
             child, self.child = self.child, None
             child.close()
             if ended.get("stuck"):
                 self.cool("a command reached no database and said nothing for %.0f s" % ended["seconds"])
             for text in self.remarks:
-                self.say(type="remark", text=redaction.Redactor(self.secrets).feed(text.encode(), last=True).decode())
+                clean = redaction.Redactor(self.secrets).feed(text.encode(), last=True)
+                self.line.say(type="remark", text=clean.decode())
             self.remarks.clear()
-            self.say(**ended)
+            self.line.say(**ended)
 
     # -- the loop
 
     def loop(self):
-        while self.child is not None or not self.leaving or (self.queue and self.connected):
-            self.keep_time()
+        while self.child is not None or not self.leaving or self.line.writes():
+            self.line.keep_time()
             warm = [self.runner.line] if self.runner is not None and not self.runner.over else []
-            reads = [self.wake] + ([self.incoming] if self.connected else []) + warm
-            writes = [self.outgoing] if self.connected and self.queue else []
-            ready, writable, _ = select.select(reads, writes, [], self.patience())
+            reads = [self.wake, *self.line.reads(), *warm]
+            ready, writable, _ = select.select(reads, self.line.writes(), [], self.patience())
             if self.wake in ready:
                 os.read(self.wake, 4096)
-            if self.incoming in ready:
-                self.listen()
+            if self.line.incoming in ready:
+                for message in self.line.messages():
+                    self.obey(message)
             if warm and warm[0] in ready:
                 self.hear_runner()
             if writable:
-                self.flush()
+                self.line.flush()
             if self.child is not None:
                 self.attend()
-            self.flush()
+            self.line.flush()
         if self.runner is not None:
             self.runner.close()
 
     def patience(self):
         """Seconds to sleep at most: the next look at the output, the next deadline, the next beat."""
-        waits = [self.beat]
+        waits = [self.line.beat]
         if self.child is not None:
-            if self.connected and self.queued < BACKLOG:
+            if self.line.connected and not self.line.full():
                 waits.append(FOLLOW)
             if self.child.ending.due() is not None:
                 waits.append(self.child.ending.due())
         return min(waits)
-
-    def keep_time(self):
-        now = time.monotonic()
-        if self.connected and now - self.said >= self.beat:
-            self.say(type="beat")
-        if self.connected and now - self.heard > self.silence:
-            self.hang_up()
 
 
 def main():
