@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import shutil
+import signal
 import sqlite3
 
 import pytest
@@ -56,6 +57,43 @@ def small_template(demo_template, tmp_path_factory):
     for name in SMALL:
         assert data._run(folder, ["migratetenant", f"--tenant-id={name}"]).returncode == 0
     return folder
+
+
+@pytest.fixture
+def second(sshd):
+    """One more server, which ends with the test."""
+    server = sshd.another()
+    yield server
+    _end(server)
+
+
+@pytest.fixture
+def both_known(sshd, second, tmp_path):
+    """A known_hosts that has `sshd` and `second`."""
+    return _known_hosts(tmp_path, sshd, second)
+
+
+@pytest.fixture
+def apart(sshd, tmp_path):
+    """Two servers and a known_hosts that has them: as two machines, with the HOMEs `one` and `two` in tmp_path."""
+    homes = [tmp_path / name for name in ("one", "two")]
+    for home in homes:
+        home.mkdir()
+    servers = [sshd.another(options=(f"SetEnv HOME={home}",)) for home in homes]
+    yield servers, _known_hosts(tmp_path, *servers)
+    for server in servers:
+        _end(server)
+
+
+def _end(server) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(server.pid, signal.SIGTERM)
+
+
+def _known_hosts(folder, *servers):
+    file = folder / "known_hosts"
+    file.write_text("".join(server.known_hosts_line() for server in servers))
+    return file
 
 
 @pytest.fixture

@@ -28,21 +28,10 @@ ALL = dict.fromkeys(operator.TENANTS, "migrated")
 
 
 @pytest.fixture
-def second(sshd):
-    """One more server, which ends with the test."""
-    server = sshd.another()
-    yield server
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server.pid, signal.SIGTERM)
-
-
-@pytest.fixture
-def hosts(desk, sshd, second, tmp_path):
+def hosts(desk, sshd, second, both_known):
     """An operator whose project is on app1 and app2: a tenant's command waits for its file `go-<id>`."""
     desk.project(migrate=HELD + operator.MIGRATE)
-    known = tmp_path / "known_hosts"
-    known.write_text(sshd.known_hosts_line() + second.known_hosts_line())
-    desk.over_ssh(sshd, second, known_hosts=known, framework=ASKABLE, ssh={"reconnect": "1s"})
+    desk.over_ssh(sshd, second, known_hosts=both_known, framework=ASKABLE, ssh={"reconnect": "1s"})
     yield desk
     go(desk, *operator.TENANTS)
 
@@ -156,9 +145,9 @@ def test_the_view_on_a_terminal_shows_all_that_are_at_work(desk):
     assert (result.code, bool(seen)) == (0, True)
 
 
-def test_the_inventory_may_say_how_many(hosts, sshd, second, tmp_path):
+def test_the_inventory_may_say_how_many(hosts, sshd, second, both_known):
     more = {"framework": ASKABLE, "rollout": {"forks": "2"}}
-    hosts.over_ssh(sshd, second, known_hosts=tmp_path / "known_hosts", **more)
+    hosts.over_ssh(sshd, second, known_hosts=both_known, **more)
     with hosts.running("migrate-all", "--format=json") as running:
         begun(hosts, running, "acme", "globex")
         go(hosts, *operator.TENANTS)
@@ -348,14 +337,9 @@ def test_after_a_kill_what_ended_meanwhile_is_read_from_each_host(hosts):
     assert sorted(hosts.asked) == list(operator.TENANTS)
 
 
-def test_hosts_with_state_folders_of_their_own_are_both_asked(desk, sshd, tmp_path):
+def test_hosts_with_state_folders_of_their_own_are_both_asked(desk, apart, tmp_path):
     """Two machines: neither sees the other's lock or records."""
-    servers = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        servers.append(sshd.another(options=(f"SetEnv HOME={tmp_path / name}",)))
-    known = tmp_path / "known_hosts"
-    known.write_text("".join(server.known_hosts_line() for server in servers))
+    servers, known = apart
     desk.project(migrate=HELD + operator.MIGRATE)
     desk.over_ssh(*servers, known_hosts=known, framework=ASKABLE, app={"state_dir": None})
     folders = [tmp_path / name / ".opskit" for name in ("one", "two")]
@@ -376,8 +360,6 @@ def test_hosts_with_state_folders_of_their_own_are_both_asked(desk, sshd, tmp_pa
             result = running.end()
     finally:
         go(desk, *operator.TENANTS)
-        for server in servers:
-            os.kill(server.pid, signal.SIGTERM)
     assert (result.code, statuses(result)) == (0, ALL)
     assert sorted(desk.asked) == list(operator.TENANTS)
     assert {name: each["host"] for name, each in outcomes(result).items()}["globex"] == "app2"

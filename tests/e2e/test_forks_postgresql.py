@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -19,24 +18,14 @@ project = test_omnitenant.project
 
 
 @pytest.fixture
-def second(sshd):
-    server = sshd.another()
-    yield server
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server.pid, signal.SIGTERM)
-
-
-@pytest.fixture
-def operator(project, sshd, second, tmp_path):
+def operator(project, sshd, second, both_known, tmp_path):
     """An inventory of the project on two hosts."""
     made = test_omnitenant.make_operator(project, sshd, tmp_path / "operator", tmp_path / "state")
-    known = tmp_path / "known_hosts"
-    known.write_text(sshd.known_hosts_line() + second.known_hosts_line())
 
     def both(inventory: dict) -> None:
         app1 = inventory["hosts"]["app1"]
         inventory["hosts"]["app2"] = {**app1, "address": second.host, "port": str(second.port)}
-        inventory["ssh"] = {"known_hosts": str(known), "reconnect": "2s"}
+        inventory["ssh"] = {"known_hosts": str(both_known), "reconnect": "2s"}
 
     change(made, both)
     return made
@@ -123,20 +112,17 @@ def test_a_host_killed_with_its_command_is_settled_by_the_database_while_the_oth
     assert sorted(audit(slow)) == ["s01", "s02", "s03", "s04"]
 
 
-def test_a_host_with_other_migrations_refuses_the_run(project, sshd, tmp_path):
+def test_a_host_with_other_migrations_refuses_the_run(project, sshd, apart, tmp_path):
     """Two machines, of which the second has the code of tomorrow."""
     operator = test_omnitenant.make_operator(project, sshd, tmp_path / "operator", tmp_path / "state")
     project.create_tenants(schemas=2)
     project.add_migration()
-    servers = []
+    servers, known = apart
     for name in ("one", "two"):
         shutil.copytree(project.folder, tmp_path / name / "app")
-        servers.append(sshd.another(options=(f"SetEnv HOME={tmp_path / name}",)))
     (tmp_path / "two" / "app" / "members" / "migrations" / "0005_tomorrow.py").write_text(
         AUDITED.replace("0003_member_joined", "0004_member_phone")
     )
-    known = tmp_path / "known_hosts"
-    known.write_text("".join(server.known_hosts_line() for server in servers))
 
     def both(inventory: dict) -> None:
         app1 = inventory["hosts"]["app1"]
@@ -147,11 +133,7 @@ def test_a_host_with_other_migrations_refuses_the_run(project, sshd, tmp_path):
         inventory["app"]["path"] = "~/app"
 
     change(operator, both)
-    try:
-        done = operator.types("migrate-all", "--env=prod", "--forks=2")
-    finally:
-        for server in servers:
-            os.kill(server.pid, signal.SIGTERM)
+    done = operator.types("migrate-all", "--env=prod", "--forks=2")
     assert done.returncode == 3
     assert "app2 has other migrations than app1: members.0005_tomorrow (new). nothing was migrated." in done.stderr
     assert all("members.0004_member_phone" not in project.history(name) for name in ("s01", "s02"))
