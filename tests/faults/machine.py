@@ -25,6 +25,7 @@ class Played:
     seconds: float = 0.0
     broke: list[str] = field(default_factory=list)  # what the machine itself could not do
     last: str = ""  # what was said last
+    left: list[str] = field(default_factory=list)  # what still ran on a host when nobody wanted anything of it any more
 
 
 def play(story: scenario.Scenario, templates: dict[str, world.Template], package: Path | None = None) -> Played:
@@ -45,7 +46,7 @@ def play(story: scenario.Scenario, templates: dict[str, world.Template], package
         if story.held:
             at.hold()
         injectors, last = _roll(story, at)
-        _finish(at)
+        played.left = _finish(at)
         played.struck = [each.done for each in injectors if each.done]
         played.broke = [f"{each.planned}: {each.broke!r}" for each in injectors if each.broke]
         played.codes = [sitting.code for sitting in at.sittings]
@@ -119,6 +120,7 @@ def _wait(at: world.World, sitting: world.Sitting) -> None:
         sitting.process.wait()
 
 
-def _finish(at: world.World) -> None:
-    """Whatever still runs on the hosts comes to its end."""
+def _finish(at: world.World) -> list[str]:
+    """Whatever still runs on the hosts comes to its end; what does not, as a line each."""
     world.until(lambda: not any(host.processes() for host in at.hosts), LIMIT, look=0.3)
+    return [f"process {pid}: {world.shown(pid)}" for host in at.hosts for pid in host.processes()]

@@ -54,6 +54,8 @@ def _tell(played: machine.Played) -> None:
     )
     for sentence in (*played.misreports, *played.broke):
         print(f"    {sentence}")
+    for line in played.left:
+        print(f"    still there after {machine.LIMIT:.0f} s: {line}", flush=True)
     if played.misreports or played.broke:
         print(f"    replay: scripts/soak 1 --from={played.story.seed}", flush=True)
         print(

@@ -306,6 +306,12 @@ def _cmdline(pid: int) -> str:
     return _read(f"/proc/{pid}/cmdline")
 
 
+def shown(pid: int) -> str:
+    """What kind of process it is, in a line: its state, and the end of its command."""
+    state = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1]
+    return f"{_comm(pid)} {''.join(state)} …{' '.join(_cmdline(pid).split())[-80:]}"
+
+
 def _everybody() -> list[int]:
     return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
 
