@@ -35,6 +35,7 @@ _EVENTS = {
         model.RunResumed,
         model.PlanMade,
         model.TenantStarted,
+        model.TenantMoved,
         model.TenantFollowed,
         model.TenantFinished,
         model.TenantVerified,

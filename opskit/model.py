@@ -592,6 +592,16 @@ class TenantStarted:
 
 
 @dataclass(frozen=True)
+class TenantMoved:
+    """The line died after TenantStarted, and another host serves now: the command leaves for that one."""
+
+    at: datetime
+    tenant: str
+    attempt: int
+    host: str
+
+
+@dataclass(frozen=True)
 class TenantFollowed:
     """A command that an earlier part of the run left at work was found there: it is heard to its end, not started."""
 
@@ -679,6 +689,7 @@ Journalled = (
     | RunResumed
     | PlanMade
     | TenantStarted
+    | TenantMoved
     | TenantFollowed
     | TenantFinished
     | TenantVerified

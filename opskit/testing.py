@@ -131,11 +131,13 @@ class ScriptedFleet:
         patterns: Sequence[re.Pattern[str]],
         hear: lines.Hear,
         *,
+        leaves: Callable[[str], None] = lambda _: None,
         cold: bool = False,  # noqa: ARG002 - the real one's
     ) -> model.Reply:
         """The scripted answer, whose `out` is printed: its marks and its tail are those of the text."""
         if not self._locked:
             return model.Reply(exit=agent.NOT_STARTED, error="not started: the agent does not hold the lock")
+        leaves(self.host)
         reply = self._answer(label, command)
         printed = lines.Lines(patterns, hear)
         _print(printed, reply.out)

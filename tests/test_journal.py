@@ -84,6 +84,8 @@ EVENTS = [
     model.RunResumed(AT, "1.0", "deploy@ops1", "ops1", ("migrate-all", "--resume"), "app2", "/srv", "abc"),
     model.TenantFollowed(AT, "a", 1, "app1", AT, 4711),
     model.TenantFollowed(AT, HOSTILE, 2, ""),
+    model.TenantMoved(AT, "a", 1, "app2"),
+    model.TenantMoved(AT, HOSTILE, 2, ""),
     model.RunFinished(AT, "done", {"migrated": 1, "failed": 0}),
 ]
 

@@ -41,8 +41,8 @@ class Teller:
                 return self._plan(at, plan)
             case model.TenantVerified(at, outcome):
                 return self._verified(at, outcome)
-            case model.TenantStarted() | model.TenantFollowed():
-                return [_followed(event) if isinstance(event, model.TenantFollowed) else self._started(event)]
+            case model.TenantStarted() | model.TenantMoved() | model.TenantFollowed():
+                return [self._started(event) if isinstance(event, model.TenantStarted) else _elsewhere(event)]
             case model.TenantFinished(at, outcome):
                 return [self._finished(at, outcome)]
             case model.RunStarted() | model.RunResumed() | model.Notice() | model.RunFinished():
@@ -109,7 +109,10 @@ class Teller:
         return Line(at, _BAD.get(outcome.status, "INFO"), outcome.tenant, f"{outcome.status}{after}: {outcome.error}")
 
 
-def _followed(event: model.TenantFollowed) -> Line:
+def _elsewhere(event: model.TenantMoved | model.TenantFollowed) -> Line:
+    """Who is at work where that was not said before."""
+    if isinstance(event, model.TenantMoved):
+        return Line(event.at, "INFO", event.tenant, f"goes to {event.host}")
     since = f" since {event.since:%Y-%m-%d %H:%M} UTC" if event.since else ""
     process = f" (process {event.process})" if event.process else ""
     return Line(event.at, "INFO", event.tenant, f"still at work on {event.host}{since}{process}: following")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from opskit import model
@@ -41,12 +41,8 @@ class Run:
                 self.override = event.override or self.override
             case model.PlanMade(_, plan):
                 self._take_plan(plan)
-            case model.TenantStarted(_, tenant):
-                self.at_work[tenant] = event
-                self.ahead.add(tenant)
-            case model.TenantFollowed(at, tenant, attempt, host):
-                self.at_work[tenant] = model.TenantStarted(at, tenant, attempt, host, None)
-                self.ahead.add(tenant)
+            case model.TenantStarted() | model.TenantMoved() | model.TenantFollowed():
+                self._begin(event)
             case model.TenantFinished(at, outcome):
                 self.last_end = at
                 self._take_outcome(outcome)
@@ -56,6 +52,19 @@ class Run:
                 self.notices.append(text)
             case model.RunFinished():
                 self.finished = event
+
+    def _begin(self, event: model.TenantStarted | model.TenantMoved | model.TenantFollowed) -> None:
+        match event:
+            case model.TenantStarted():
+                begun = event
+            case model.TenantFollowed(at, tenant, attempt, host):
+                begun = model.TenantStarted(at, tenant, attempt, host, None)
+            case model.TenantMoved(_, tenant, _, host):
+                if tenant not in self.at_work:
+                    return
+                begun = replace(self.at_work[tenant], host=host)
+        self.at_work[begun.tenant] = begun
+        self.ahead.add(begun.tenant)
 
     def _look_at_the_clock(self, event: model.Event) -> None:
         if isinstance(event, model.RunStarted | model.RunResumed):

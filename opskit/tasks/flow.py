@@ -618,6 +618,7 @@ class Rollout:
             tenant.id,
             self.asked.framework.marks,
             functools.partial(self._hear, tenant.id),
+            leaves=functools.partial(self._leaves, tenant.id),
             cold=cold,
         )
         outcome = self._outcome(tenant, reply)
@@ -625,6 +626,12 @@ class Rollout:
             self.notice(f"`{named(tenant.id)}`: its fork hung before it reached a database. it is run once more, cold")
             return self._send(tenant, command, cold=True)
         return outcome
+
+    def _leaves(self, tenant: str, host: str) -> None:
+        """Write down where a command goes: who resumes asks that host how it ended."""
+        begun = self.record.run.at_work.get(tenant)
+        if begun and begun.host != host:
+            self.record.emit(model.TenantMoved(self.clock.now(), tenant, begun.attempt, host))
 
     def _outcome(self, tenant: model.Tenant, reply: model.Reply) -> model.Outcome:
         """What a reply says; where the command did not come to its end, the database says it."""

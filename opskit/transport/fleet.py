@@ -308,9 +308,10 @@ class Fleet:
         patterns: Sequence[re.Pattern[str]],
         hear: lines.Hear,
         *,
+        leaves: Callable[[str], None] = lambda _: None,
         cold: bool = False,
     ) -> model.Reply:
-        """Run a management command that may change something.
+        """Run a management command that may change something. `leaves` hears for which host, before it does.
 
         A line that dies after it was sent is taken up again, for as long as `ssh.reconnect` says. Where the host stays
         away, that is a Reply without an exit code.
@@ -325,6 +326,7 @@ class Fleet:
         self._ending = False
         serving = self._watched(self._holding())
         of_it |= self._options(settings=True, usual=True)
+        leaves(self.host)
         reply = serving.run({**self._request(command), **of_it}, output)
         return self._to_its_end(serving, reply, label, output, timeout=command.timeout)
 

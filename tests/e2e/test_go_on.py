@@ -1,4 +1,6 @@
-"""`--go-on`: the first host stays away with a tenant at work; that one is unknown, the others go to the second host."""
+"""The first host stays away. With a tenant at work: `--go-on` sends the others to the second host. Between a tenant's
+start and its command: that goes to the second host, and a later part of the run knows so.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,29 @@ ASKABLE = {**operator.FRAMEWORK, "pending": ["pending"]}
 
 
 @pytest.fixture
-def hosts(desk, sshd):
-    """Two servers for one project, each with a HOME of its own: that is where the lock and the records are."""
+def hosts(desk, sshd, request):
+    """Two servers for one project, each with a HOME of its own: that is where the lock and the records are.
+
+    With the parameter `cut` the first one is gone, with its session, before the command of the first tenant leaves.
+    """
     made = []
     for name in ("first", "second"):
         home = desk.folder / name
         home.mkdir()
         made.append(sshd.another(options=(f"SetEnv HOME={home}",)))
     more = {"app": {"state_dir": None}, "ssh": {"reconnect": "1s"}, "framework": ASKABLE}
-    desk.over_ssh(*made, known_hosts=known_hosts(desk, *made), **more)
+    cuts = {"tenant_before": [cut(made[0].pid)]} if getattr(request, "param", "") == "cut" else {}
+    desk.over_ssh(*made, known_hosts=known_hosts(desk, *made), hooks=cuts, **more)
     desk.project(migrate=HELD_ACME)
     yield made
     for each in made:
         each.stop()
+
+
+def cut(server: int) -> str:
+    """A line for /bin/sh that ends a server and its sessions, and gives the other end a moment to hear of it."""
+    sessions = f"$(cat /proc/{server}/task/{server}/children)"
+    return f"! kill -0 {server} || {{ kill -9 {sessions} {server}; sleep 1; }}"
 
 
 def known_hosts(desk, *servers) -> Path:
@@ -83,3 +95,20 @@ def test_without_it_nothing_more_starts(desk, hosts):
         {"acme": ("unknown", "app1"), "globex": ("skipped", ""), "initech": ("skipped", "")},
     )
     assert desk.asked == ["acme"]
+
+
+@pytest.mark.parametrize("hosts", ["cut"], indirect=True)
+def test_where_a_command_went_is_written_down_before_it_leaves_and_followed_there(desk, hosts):
+    with desk.running("migrate-all") as running:
+        operator.until((desk.app / "begun").exists, "a beginning", running)
+        running.process.kill()
+        running.end()
+    told = [(each["event"], each["host"]) for each in desk.journal() if each["event"].startswith("Tenant")]
+    with desk.running("migrate-all", "--resume", "--format=json", into="second") as running:
+        running.says("following")
+        (desk.app / "go").touch()
+        result = running.end()
+
+    assert told == [("TenantStarted", "app1"), ("TenantMoved", "app2")]
+    assert (result.code, outcomes(result)) == (0, dict.fromkeys(operator.TENANTS, ("migrated", "app2")))
+    assert desk.asked == desk.migrated == list(operator.TENANTS)  # nobody twice

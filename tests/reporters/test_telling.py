@@ -105,6 +105,10 @@ def test_who_is_followed_says_where_and_since_when_as_far_as_that_is_known():
     assert expected == told(*followed)
 
 
+def test_who_goes_to_another_host_than_was_said_says_so():
+    assert [("INFO", "a", "goes to app2")] == told(model.TenantMoved(AT, "a", 1, "app2"))
+
+
 def test_the_shared_database_has_no_line_of_its_own_for_its_plan():
     assert [] == told(plan_made(model.SHARED))
 

@@ -145,3 +145,13 @@ def test_who_is_followed_is_at_work_and_lost_again_where_that_run_is_killed_too(
     assert [each.attempt for each in run.at_work.values()] == [2]
     again = runs.fold([RUN_STARTED, plan_made(A), started(A), resumed, followed, resumed])
     assert (again.at_work, again.outcomes[A.id].status, again.outcomes[A.id].attempt) == ({}, STATUS.UNKNOWN, 2)
+
+
+def test_who_went_to_another_host_was_lost_there():
+    moved = model.TenantMoved(AT, A.id, 1, "app2")
+    resumed = model.RunResumed(AT, "1.0", "deploy@ops1", "ops1", ())
+    run = runs.fold([RUN_STARTED, plan_made(A), started(A), moved, resumed])
+    assert "app2" == run.outcomes[A.id].host
+    assert runs.fold([RUN_STARTED, plan_made(A)]) == runs.fold(
+        [RUN_STARTED, plan_made(A), moved]
+    )  # of no tenant at work
