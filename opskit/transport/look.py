@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 from opskit import errors
-from opskit.transport import agent, stream
+from opskit.transport import agent, limits, stream
 
 _LARGEST = 4 * 1024 * 1024  # bytes of an answer, and of what a login shell says before it
 
@@ -21,22 +20,13 @@ def ask(
 
     Raises RemoteError and ConnectError; after `patience` seconds without an end, too. The line is closed.
     """
-    late = threading.Event()
-
-    def give_up() -> None:
-        late.set()
-        line.close()
-
-    watch = threading.Timer(patience, give_up)
-    watch.daemon = True
-    watch.start()
-    try:
-        with contextlib.suppress(OSError):  # who stops listening may have said why before
-            line.send(_program(program) + json.dumps(question).encode() + b"\n")
-        said = _all(line)
-    except Exception as error:  # noqa: BLE001 - whatever a transport raises, the line is dead
-        said = str(error).encode()
-    watch.cancel()
+    with limits.ended(line.close, patience) as late:
+        try:
+            with contextlib.suppress(OSError):  # who stops listening may have said why before
+                line.send(_program(program) + json.dumps(question).encode() + b"\n")
+            said = _all(line)
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the line is dead
+            said = str(error).encode()
     _, found, told = said.partition(mark)
     if found and not late.is_set():
         line.close()

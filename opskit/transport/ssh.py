@@ -22,7 +22,7 @@ import fabric
 import paramiko
 
 from opskit import errors, model
-from opskit.transport import keys, known_hosts, ssh_config, stream
+from opskit.transport import keys, known_hosts, limits, ssh_config, stream
 
 _CHUNK = 256 * 1024
 _WINDOW = 4 * 1024 * 1024  # bytes under way: enough for 30 MB/s at 140 ms; sshd slows down where it is larger
@@ -264,21 +264,11 @@ def _hurried(transport: paramiko.Transport, limit: float) -> Iterator[None]:
 
     For the answer to a command Paramiko waits for ever (paramiko 5.1, channel.py).
     """
-    late = threading.Event()
-
-    def give_up() -> None:
-        late.set()
-        transport.close()
-
-    watch = threading.Timer(limit, give_up)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    except Exception as error:
-        raise (paramiko.SSHException(_NO_CHANNEL) if late.is_set() else error) from error
-    finally:
-        watch.cancel()
+    with limits.ended(transport.close, limit) as late:
+        try:
+            yield
+        except Exception as error:
+            raise (paramiko.SSHException(_NO_CHANNEL) if late.is_set() else error) from error
 
 
 _NO_CHANNEL = "Timeout opening channel."  # Paramiko's own words for it
