@@ -265,8 +265,7 @@ def test_the_lock_is_ours_until_it_is_let_go_and_says_whose_it_is(tmp_path):
             second.take_lock()
         holder = {
             "run": "r1",
-            "pid": os.getpid(),
-            "born": processes.birth(os.getpid()),
+            **processes.identity(os.getpid()),
             "stopped": False,
             "at_work": None,
         }
@@ -405,10 +404,13 @@ def test_the_lock_is_no_link(tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_process_is_known_by_its_number_and_its_birth():
-    ours = {"pid": os.getpid(), "born": processes.birth(os.getpid())}
-    records = [ours, {**ours, "born": "another"}, {**ours, "ended": 1.0}, {"run": "x"}, {}]
-    assert [True, False, False, False, False] == [bool(processes.alive(record)) for record in records]
+def test_a_process_is_known_by_its_number_its_birth_and_the_start_of_the_system():
+    ours = processes.identity(os.getpid())
+    before = {name: ours[name] for name in ("pid", "born")}  # as an earlier opskit wrote it
+    others = [{**ours, "born": "another"}, {**ours, "boot": "another"}, {**ours, "ended": 1.0}, {"run": "x"}, {}]
+    assert [True, True, True] == [processes.alive(each) for each in (ours, before, {**ours, "boot": ""})]
+    assert [False] * 5 == [bool(processes.alive(record)) for record in others]
+    assert Path("/proc/sys/kernel/random/boot_id").read_text().strip() == ours["boot"]
 
 
 def test_a_process_that_ended_is_not_alive():
@@ -468,7 +470,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = st.sampled_from(["pid", "born", "ended", "exit", "outputs", "label", "run", "tail", "started", "number"])
+FIELDS = st.sampled_from(
+    ["pid", "born", "boot", "ended", "exit", "outputs", "label", "run", "tail", "started", "number"]
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -18,6 +18,7 @@ import pytest
 from places import run
 
 from opskit import errors, model
+from opskit.remote.agent import processes as agents
 from opskit.transport import agent, fleet
 
 
@@ -214,12 +215,14 @@ def test_the_lock_is_waited_for_while_an_orphan_lives(environment, tmp_path):
 # ---------------------------------------------------------------- what must not confuse the lock
 
 
-def test_a_record_of_another_machine_or_before_a_reboot_holds_nothing(environment, tmp_path):
-    """A copied state folder: the number is another process's by now."""
+@pytest.mark.parametrize("differs", [{"born": "1"}, {"boot": "another"}])
+def test_a_record_of_another_machine_or_before_a_reboot_holds_nothing(environment, tmp_path, differs):
+    """A copied state folder: the number is another process's by now, which may even be born at the same moment."""
     with contextlib.closing(fleet.Fleet(environment, places.HOLD, timing=places.FAST)) as hosts:
         hosts.open()
         state = hosts._agent_state = next((tmp_path / "state").glob("*.lock"))
-    stale = {"run": "earlier", "label": "acme", "started": 1.0, "pid": os.getpid(), "born": "1", "outputs": []}
+    process = {**agents.identity(os.getpid()), **differs}
+    stale = {"run": "earlier", "label": "acme", "started": 1.0, "outputs": [], **process}
     (tmp_path / "state" / f"{state.stem}.earlier.000001.json").write_text(json.dumps(stale))
     eventually(lambda: opens(environment))
 

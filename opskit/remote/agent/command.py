@@ -34,7 +34,7 @@ class Child:
         out, err = self.files[0][0], self.files[-1][0]
         self.clock = time.monotonic()
         self.process = processes.Started(argv, stdout=out, stderr=err, cwd=cwd, env=env, preexec_fn=self.note_process)
-        self.record.update(pid=self.process.pid, born=processes.birth(self.process.pid))
+        self.record.update(processes.identity(self.process.pid))
         self.ending = processes.Ending(self.process, self.request.get("timeout"))
 
     def fork(self, runner, env):
@@ -49,7 +49,7 @@ class Child:
         self.process.take(message)
         begins = message["type"] == "forked"
         if begins:
-            self.try_record(pid=self.process.pid, born=self.process.born)
+            self.try_record(**processes.identity(self.process.pid, self.process.born))
             self.process.runner.go(self.request["id"])
         return begins
 
@@ -64,7 +64,7 @@ class Child:
         A full disk must not keep it from starting, and nothing can be said of it: stderr is the command's by now.
         """
         with contextlib.suppress(OSError):
-            self.save_record(pid=os.getpid(), born=processes.birth(os.getpid()))
+            self.save_record(**processes.identity(os.getpid()))
 
     def look(self):
         """How it ended, or None. What a timeout left of the group is killed."""

@@ -26,6 +26,23 @@ def birth(pid):
     return asked.stdout.decode("ascii", "replace").strip()
 
 
+def boot():
+    """Which start of the system this is, after which a number and a birth may come again; "" where it does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+BOOT = boot()
+
+
+def identity(pid, born=None):
+    """What a record says of a process, by which `alive` knows it again."""
+    return {"pid": pid, "born": birth(pid) if born is None else born, "boot": BOOT}
+
+
 def stopped(pid):
     """Whether process `pid` has been stopped (SIGSTOP, a debugger) and does nothing until somebody continues it."""
     try:
@@ -44,6 +61,8 @@ def stopped(pid):
 def alive(record):
     """Whether the process of a record still runs; its number may belong to another one by now, or be none."""
     pid = record.get("pid")
+    if BOOT and record.get("boot") not in (None, "", BOOT):
+        return False
     return type(pid) is int and pid > 0 and "ended" not in record and birth(pid) == record.get("born")
 
 

@@ -62,7 +62,7 @@ class State:
     def sign(self, fd):
         """Write down who holds the lock, for those who are refused, and for the other workers. Raises Refused."""
         try:
-            self.write(fd, dict(self.claim, pid=os.getpid(), born=processes.birth(os.getpid())))
+            self.write(fd, dict(self.claim, **processes.identity(os.getpid())))
         except OSError as error:  # a full disk
             raise frames.Refused(
                 "state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())
