@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Fleet(testing.ScriptedFleet):
         patterns: Sequence[re.Pattern[str]],
         hear: lines.Hear,
         *,
+        leaves: Callable[[str], None] = lambda _: None,  # noqa: ARG002 - as above
         cold: bool = False,  # noqa: ARG002 - as above
     ) -> model.Reply:
         output = lines.Lines(patterns, hear)

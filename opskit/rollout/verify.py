@@ -7,6 +7,7 @@ from dataclasses import replace
 from opskit import model
 
 AT_WORK = "its connection is still at work in PostgreSQL, and may yet commit"
+NOT_ASKED = " (what is pending could not be asked)"
 _SHOWN = 3  # migrations that an error names
 
 
@@ -84,7 +85,9 @@ def _evidence(after: model.TenantState) -> str:
 
 
 def _unasked(outcome: model.Outcome, why: str) -> model.Outcome:
-    """Said is not done: without the database's word, a success is not known to be one."""
+    """Said is not done: without the database's word, a success is not known to be one, nor how far a failure came."""
+    if outcome.status is model.Status.FAILED and outcome.attempt:
+        return replace(outcome, error=f"{outcome.error.removesuffix(NOT_ASKED)}{NOT_ASKED}")
     if outcome.status is not model.Status.MIGRATED:
         return outcome
     return replace(

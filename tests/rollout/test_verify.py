@@ -63,6 +63,16 @@ def test_a_failure_that_left_nothing_pending_says_so_and_stays_one():
     assert becomes(outcome, applied=(X,), verified=True, error=error) == verify.verify(outcome, (X,), now())
 
 
+@pytest.mark.parametrize("after", [None, model.TenantState(error="no route to host")])
+def test_how_far_a_failure_came_is_not_known_where_nobody_could_be_asked_and_that_is_said_once(after):
+    outcome = said(FAILED, error="too many clients")
+    stands = verify.verify(outcome, (X,), after)
+    assert "too many clients (what is pending could not be asked)" == stands.error
+    assert stands == verify.verify(stands, (X,), after) == verify.taken_back(outcome, (X,), after)
+    refused = replace(said(FAILED, error="no database (no command was sent)"), attempt=0)
+    assert refused == verify.verify(refused, (X,), after)
+
+
 def test_a_failure_that_had_nothing_to_do_is_not_said_to_have_done_it():
     outcome = said(FAILED, error="it broke")
     assert becomes(outcome, verified=True) == verify.verify(outcome, (), now())
@@ -125,10 +135,9 @@ def test_a_success_that_nobody_could_look_at_is_unknown(after, why):
     assert becomes(outcome, status=UNKNOWN, error=error) == verify.verify(outcome, (X,), after)
 
 
-@pytest.mark.parametrize("status", [FAILED, UNKNOWN])
 @pytest.mark.parametrize("after", [None, now(error="gone")])
-def test_what_was_no_success_stays_as_it_was_told_where_nobody_could_look(status, after):
-    outcome = said(status, error="it broke")
+def test_what_nobody_knows_stays_as_it_was_told_where_nobody_could_look(after):
+    outcome = said(UNKNOWN, error="it broke")
     assert outcome == verify.verify(outcome, (X,), after)
 
 
