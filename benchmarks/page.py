@@ -73,8 +73,8 @@ def _met(met: bool | None) -> str:
 # ---------------------------------------------------------------- the chart
 
 
-WIDTH, MARGIN, ROW, HEAD = 760, 20, 24, 40
-NAMES, BARS = 270, 310  # pixels for a contender's name, and for the longest bar
+WIDTH, MARGIN, ROW, HEAD = 790, 20, 24, 40
+NAMES, BARS = 300, 310  # pixels for a contender's name, and for the longest bar
 TITLE = "Seconds a tenant, by case and contender"
 STYLE = """\
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
