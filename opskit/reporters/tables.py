@@ -21,9 +21,8 @@ def table(
     """Rows under their headers. `width` is the terminal's, None where lines may stay whole.
 
     A cell may have several lines. What is too wide is wrapped in the columns of `folds`, between words: an id or a
-    command stays whole. Where that
-    does not do, the columns of `least` are left out, as few as need be, the first one first; and where that does not
-    do either, each row becomes a line a cell.
+    command stays whole. Where that does not do, the columns of `least` are left out, as few as need be, the first one
+    first; and where that does not do either, each row becomes a line a cell.
     """
     columns = [list(column) for column in zip(headers, *rows, strict=True)]
     if width is None:
