@@ -231,7 +231,7 @@ def test_files_are_for_their_owners_eyes_alone_whatever_the_umask(desk, umask):
         there = sorted(path.suffix for path in (desk.folder / "made").rglob("*") if path.is_file())
         desk.let_go()
         assert 0 == running.end().code
-    assert [".json", ".lock", ".out"] == there
+    assert [".holder", ".json", ".lock", ".out"] == there
     assert {} == meanwhile
     assert {} == {**modes(desk.folder / ".opskit"), **modes(desk.folder / "made")}
     assert 0o600 == stat.S_IMODE((desk.folder / "log").stat().st_mode)

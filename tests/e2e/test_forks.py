@@ -109,7 +109,7 @@ def test_two_at_a_time_one_on_each_host_and_the_third_where_one_ends_first(hosts
         "acme": "app1", "globex": "app2", "initech": "app2"
     }  # fmt: skip
     assert sorted(hosts.asked) == sorted(hosts.migrated) == list(operator.TENANTS)
-    assert [path for path in (hosts.folder / "state").iterdir() if path.suffix != ".lock"] == []
+    assert [path for path in (hosts.folder / "state").iterdir() if path.suffix not in {".lock", ".holder"}] == []
 
 
 def test_each_line_of_output_names_its_tenant_and_each_tenant_has_its_own_file(hosts):
@@ -324,7 +324,7 @@ def test_after_a_kill_each_that_was_at_work_is_followed_and_none_is_started_twic
         result = running.end()
     assert (result.code, statuses(result)) == (0, ALL)
     assert sorted(hosts.asked) == list(operator.TENANTS)
-    assert [path for path in (hosts.folder / "state").iterdir() if path.suffix != ".lock"] == []
+    assert [path for path in (hosts.folder / "state").iterdir() if path.suffix not in {".lock", ".holder"}] == []
 
 
 def test_after_a_kill_what_ended_meanwhile_is_read_from_each_host(hosts):
@@ -363,7 +363,7 @@ def test_hosts_with_state_folders_of_their_own_are_both_asked(desk, apart, tmp_p
     assert (result.code, statuses(result)) == (0, ALL)
     assert sorted(desk.asked) == list(operator.TENANTS)
     assert {name: each["host"] for name, each in outcomes(result).items()}["globex"] == "app2"
-    assert [path for folder in folders for path in folder.iterdir() if path.suffix != ".lock"] == []
+    assert [path for folder in folders for path in folder.iterdir() if path.suffix not in {".lock", ".holder"}] == []
 
 
 # ---------------------------------------------------------------- flags

@@ -145,7 +145,7 @@ def test_a_disk_that_somebody_keeps_full_is_named_for_each_tenant(desk, mounted)
 
 
 def test_a_disk_without_room_for_another_file_refuses_the_first_question(desk, mounted):
-    mounted({desk.folder / "state": "nr_inodes=2"})
+    mounted({desk.folder / "state": "nr_inodes=3"})
 
     result = desk.run("migrate-all")
 

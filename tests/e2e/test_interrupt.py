@@ -64,7 +64,7 @@ def test_the_second_signal_ends_the_command_and_says_what_became_of_it(desk):
     assert acme["error"].startswith("interrupted after ")
     assert acme["error"].endswith(": its processes were ended")
     assert desk.journal()[-1]["reason"] == "interrupted"
-    assert [each for each in (desk.folder / "state").iterdir() if each.suffix != ".lock"] == []
+    assert [each for each in (desk.folder / "state").iterdir() if each.suffix not in {".lock", ".holder"}] == []
 
 
 def test_a_command_that_hears_no_sigterm_is_killed_after_a_grace(desk):
@@ -135,7 +135,7 @@ def test_the_run_after_that_hears_how_the_command_ended(desk):
     assert result.code == 0
     notice = f"WARNING run {left.name} was cut off while it migrated `acme`: that command ended with exit -9"
     assert notice in result.err
-    assert [each for each in records.iterdir() if each.suffix != ".lock"] == []
+    assert [each for each in records.iterdir() if each.suffix not in {".lock", ".holder"}] == []
 
 
 def test_whoever_waits_for_the_lock_is_told_whose_it_is_and_goes_on_when_it_is_free(desk):

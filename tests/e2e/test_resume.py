@@ -247,9 +247,9 @@ def test_a_run_whose_host_has_not_noticed_yet_that_its_operator_is_gone_is_named
         os.kill(processes.agent_above(record(desk)["pid"]), signal.SIGSTOP)
         running.process.kill()
         running.end()
-        (lock,) = (desk.folder / "state").glob("*.lock")
-        signed = json.loads(lock.read_text())
-        lock.write_text(json.dumps({**signed, "pid": None}))  # where nobody can see that it is stopped
+        (holder,) = (desk.folder / "state").glob("*.holder")
+        signed = json.loads(holder.read_text())
+        holder.write_text(json.dumps({**signed, "pid": None}))  # where nobody can see that it is stopped
         other = desk.run("migrate-all")
         os.kill(signed["pid"], signal.SIGCONT)
 

@@ -274,7 +274,7 @@ def test_the_lock_is_ours_until_it_is_let_go_and_says_whose_it_is(tmp_path):
         os.close(first.lock)
     second.take_lock()
     os.close(second.lock)
-    assert files.read_json(second.path(".lock"))["run"] == "r2"
+    assert second.read()["run"] == "r2"
 
 
 SITTING = {"run": "r1", "operator": "deploy@ops1", "at": "2026-11-22T14:02:00.000001+00:00"}
@@ -498,12 +498,12 @@ def test_who_has_the_lock_is_read_whole_while_it_is_written(tmp_path):
     def write() -> None:
         while not over.is_set():
             for claim in claims:
-                state.write(state.lock, claim)
+                state.write(claim)
 
     writing = threading.Thread(target=write)
     writing.start()
     try:
-        found = [files.read_json(state.path(".lock")) for _ in range(2000)]
+        found = [state.read() for _ in range(2000)]
     finally:
         over.set()
         writing.join()

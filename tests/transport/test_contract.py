@@ -42,6 +42,10 @@ def state(environment) -> list[str]:
     return sorted(path.name for path in Path(environment.app.state_dir).iterdir())
 
 
+def endings(environment) -> list[str]:
+    return [Path(name).suffix for name in state(environment)]
+
+
 HOSTILE = [
     "a b",
     "it's",
@@ -151,7 +155,7 @@ def _runs(pid: int) -> bool:
 def test_a_command_that_ended_leaves_nothing_but_the_lock(environment, hosts):
     run(hosts, "show")
     hosts.close()
-    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+    eventually(lambda: endings(environment) == [".holder", ".lock"])
 
 
 def eventually(true, seconds: float = 60.0) -> None:
@@ -348,7 +352,7 @@ def test_the_same_run_takes_up_what_it_left_at_work_and_then_gets_the_lock(envir
     numbers = [int(line.split()[1]) for line in reply.marks if line.split()[1].isdigit()]
     assert (left["label"], reply.exit, reply.over) == ("acme", None if agent_too else 0, True)
     assert numbers == list(range(len(numbers))) != []
-    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+    eventually(lambda: endings(environment) == [".holder", ".lock"])
 
 
 def test_what_a_gone_controller_missed_is_told_to_the_next(environment, tmp_path):
@@ -364,7 +368,7 @@ def test_what_a_gone_controller_missed_is_told_to_the_next(environment, tmp_path
     assert [(reply.exit, reply.over) for reply in replies] == [(None, False)]
     assert (left["label"], left["exit"], left["run"]) == ("acme", 0, places.HOLD.run)
     assert left["tail"] == "mark begun\nmark finished\n"
-    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+    eventually(lambda: endings(environment) == [".holder", ".lock"])
 
 
 # ---------------------------------------------------------------- a line that is lost, and found again
@@ -379,7 +383,7 @@ def notices(environment, tmp_path, between, command=("wait_for",), timing=places
             between(hosts)
         (reply,) = replies
         assert run(hosts, "show", "next").tail == '["next"]\n'
-    eventually(lambda: [name[-5:] for name in state(environment)] == [".lock"])
+    eventually(lambda: endings(environment) == [".holder", ".lock"])
     return said, reply
 
 

@@ -105,10 +105,10 @@ def test_a_name_that_does_not_exist_is_left_to_the_connection_that_says_so():
 
 
 def test_whoever_takes_nothing_more_of_what_is_sent_is_given_up_and_another_line_is_found(hosts, tmp_path):
-    (lock,) = (tmp_path / "state").glob("*.lock")
+    (holder,) = (tmp_path / "state").glob("*.holder")
     said = []
     hosts.notice = said.append
-    with stopped(processes.sshd_above(json.loads(lock.read_text())["pid"])):
+    with stopped(processes.sshd_above(json.loads(holder.read_text())["pid"])):
         reply = places.run(hosts, "show", "x" * 64 * 1024 * 1024)  # more than all that lies between us can hold
     assert (reply.exit, reply.over) == (None, True)
     assert said[0] == "lost app1 while migrating `acme` (it took nothing for 3 s): trying again for 5m00s"

@@ -125,7 +125,7 @@ def test_the_lock_is_held_for_as_long_as_one_of_them_lives(environment, first, s
     second.close()
     eventually(lambda: not held(environment, NEXT))
     left = {path.name.partition(".")[2] for path in Path(environment.app.state_dir).iterdir()}
-    assert left == {"lock", "0.lock", "1.lock"}
+    assert left == {"holder", "lock", "0.lock", "1.lock"}
 
 
 def test_a_workers_lost_line_is_taken_up_again_while_the_other_goes_on(environment, first, second, at_work):

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import glob
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -56,21 +55,27 @@ class State:
             raise frames.Refused("locked", "another run holds it", holder=self.holder())
         self._refuse_orphan()
         if self.worker is None:
-            self.sign(self.held)
+            self.sign()
         self.lock = self.held
 
-    def sign(self, fd):
-        """Write down who holds the lock, for those who are refused, and for the other workers. Raises Refused."""
+    def sign(self):
+        """Write down who holds the lock, for those who are refused, and for the other workers. Raises Refused.
+
+        In a file of its own, put in the place of the one before: of a file that is written over, some file systems
+        (ext4) show a reader half the old and half the new, and the kernel's lock is on a file that must stay.
+        """
         try:
-            self.write(fd, dict(self.claim, **processes.identity(os.getpid())))
+            self.write(dict(self.claim, **processes.identity(os.getpid())))
         except OSError as error:  # a full disk
             raise frames.Refused(
                 "state_dir", "app.state_dir `%s`: %s" % (self.folder, error.strerror.lower())
             ) from error
 
-    def write(self, fd, holder):
-        """In one go: who is refused meanwhile must not read half of it. Blanks hide what stood there."""
-        os.pwrite(fd, json.dumps(holder).encode().ljust(os.fstat(fd).st_size), 0)
+    def write(self, holder):
+        files.write_json(self.path(".holder"), holder)
+
+    def read(self):
+        return files.read_json(self.path(".holder"))
 
     def abandoned(self):
         """Write down that the controller is gone: what is at work goes on to its end, and nothing more is started.
@@ -79,7 +84,7 @@ class State:
         """
         if self.lock is not None and self.worker is None:
             with contextlib.suppress(OSError):  # a full disk
-                self.write(self.lock, dict(files.read_json(self.path(".lock")), gone=time.time()))
+                self.write(dict(self.read(), gone=time.time()))
 
     def holder(self):
         """Who has the lock: what it wrote down, whether its agent is stopped, and what it has at work."""
@@ -92,7 +97,7 @@ class State:
     def signed(self):
         """What the holder of the lock wrote down; who has only just got it is about to."""
         for _ in range(ADMISSIONS):
-            said = files.read_json(self.path(".lock"))
+            said = self.read()
             if said:
                 break
             time.sleep(PAUSE)
@@ -131,10 +136,10 @@ class State:
         """
         for _ in range(ADMISSIONS):
             if exclusive(fd):
-                self.sign(fd)
+                self.sign()
                 return flock(fd, fcntl.LOCK_SH)
             if flock(fd, fcntl.LOCK_SH):
-                said = files.read_json(self.path(".lock"))
+                said = self.read()
                 if self.claim == {name: said.get(name) for name in self.claim}:
                     return True
                 fcntl.flock(fd, fcntl.LOCK_UN)
