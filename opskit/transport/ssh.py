@@ -223,12 +223,23 @@ def _prepare(environment: model.Environment, host: model.Host) -> Any:
         each.client.set_missing_host_key_policy(policy)
         each.connect_kwargs.pop("key_filename", None)
         each.connect_kwargs.update(
-            transport_factory=functools.partial(policy.transport, name),
+            transport_factory=functools.partial(_transport, policy, name),
             auth_strategy=_login(each, host, settings, on_the_way=each is not connection),
             banner_timeout=settings.connect_timeout,
             auth_timeout=max(30.0, settings.connect_timeout),
         )
     return connection
+
+
+def _transport(policy: known_hosts.Policy, name: str, sock: Any, **more: Any) -> paramiko.Transport:
+    """A transport that knows whom to trust, and sends at once.
+
+    Paramiko leaves Nagle's algorithm on: of two small pieces the second would wait until the host has acknowledged the
+    first, a round trip and up to 40 ms, in the handshake and with every command.
+    """
+    if isinstance(sock, socket.socket):  # behind a gateway it is a channel
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return policy.transport(name, sock, **more)
 
 
 def _login(connection: Any, host: model.Host, settings: model.Ssh, *, on_the_way: bool) -> keys.Login:
@@ -249,7 +260,6 @@ def _session(connection: Any, environment: model.Environment) -> paramiko.Channe
 
     The only text that a remote shell reads: the inventory's own words, quoted, and the fixed boot program.
     """
-    _send_at_once(connection.transport)
     with _hurried(connection.transport, environment.ssh.connect_timeout):
         channel: paramiko.Channel = connection.transport.open_session(
             window_size=_WINDOW, max_packet_size=_PACKET, timeout=environment.ssh.connect_timeout
@@ -272,12 +282,6 @@ def _hurried(transport: paramiko.Transport, limit: float) -> Iterator[None]:
 
 
 _NO_CHANNEL = "Timeout opening channel."  # Paramiko's own words for it
-
-
-def _send_at_once(transport: paramiko.Transport) -> None:
-    """Paramiko leaves Nagle's algorithm on: small frames would wait 40 ms for the host to acknowledge the last."""
-    if isinstance(transport.sock, socket.socket):  # behind a gateway it is a channel
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 # ---------------------------------------------------------------- what went wrong

@@ -62,6 +62,16 @@ def test_a_proxy_jump_is_taken(home, sshd, jump):
     assert f"Accepted publickey for {jump.user}" in jump.log.read_text()
 
 
+def test_small_pieces_are_sent_at_once_to_a_host_and_through_a_jump(home, sshd, jump):
+    """The socket is the jump's, where there is one."""
+    direct = model.Host("app2", sshd.host, user=sshd.user, port=sshd.port, identity_file=str(sshd.identity_file))
+    for host in (model.Host("app1", "app1"), direct):
+        made = environment(home, host, sshd.known_hosts_line(), jump.known_hosts_line())
+        with contextlib.closing(ssh.connect(made, host)) as line:
+            *_, first = ssh._chain(line._connection)
+            assert first.transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_jump_host_with_an_unknown_key_is_refused(home, sshd, jump):
     with pytest.raises(errors.HostKeyError) as caught:
         reaches(environment(home, model.Host("app1", "app1"), sshd.known_hosts_line()))
