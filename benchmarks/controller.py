@@ -105,7 +105,7 @@ def _roll_out(root: Path, ids: Sequence[str], *, sync: bool) -> int:
     asked = project.Project(environment, frameworks.get(environment), fleet)
     with contextlib.closing(record), interrupts.Interrupts(lambda _: None) as interrupted:
         rollout = flow.wired(asked, project.Options(), record, interrupted, clock, webhook.Webhook(""))
-        return rollout.go()
+        return flow.go(rollout)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from opskit import errors
+from opskit import errors, model
 from opskit.frameworks import timeouts
 from opskit.tasks import project
 from opskit.tasks.task import duration
@@ -44,3 +44,9 @@ def refuse(asked: project.Project, tenants: Collection[str] | None) -> None:
     if why:
         flags = " and ".join(f"`{name}`" for name in wanted)
         raise errors.CannotStart(why, hint=f"leave {flags} out, or mend what keeps it away.")
+
+
+def refuse_for(asked: project.Project, made: model.Plan) -> None:
+    """Raises CannotStart where the limits would not hold for those who get a command."""
+    if made.batches:
+        refuse(asked, {tenant.id for batch in made.batches for tenant in batch.tenants})

@@ -104,13 +104,12 @@ MUTANTS = {
         "started twice",
     ),
     "what was left at work is not followed": Mutant(
-        "tasks/flow.py", "for left in hosts.left:", "for left in ():", FOLLOWED, "not followed"
+        "tasks/following.py", "for left in hosts.left:", "for left in ():", FOLLOWED, "not followed"
     ),
     "how a followed command ended is not asked": Mutant(
-        "tasks/flow.py",
-        "            outcome = self._outcome(tenant, reply)\n        finally:\n            self.interrupted.patient = False\n        self",
-        "            outcome = model.Outcome(tenant.id, model.Status.MIGRATED)\n"
-        "        finally:\n            self.interrupted.patient = False\n        self",
+        "tasks/following.py",
+        "        outcome = here.outcome(tenant, reply)\n",
+        "        outcome = model.Outcome(tenant.id, model.Status.MIGRATED)\n",
         FOLLOWED_BROKEN,
         "`migrated` that isn't",
     ),
@@ -122,7 +121,7 @@ MUTANTS = {
         "`migrated` that isn't",
     ),
     "nobody looks whether it is done": Mutant(
-        "tasks/flow.py", "        if self.asked.framework.survey is None:\n", "        if True:\n", LIAR, "never tried"
+        "tasks/verifying.py", "    if first.asked.framework.survey is None:\n", "    if True:\n", LIAR, "never tried"
     ),
     "what may be at work elsewhere is started": Mutant(
         "tasks/resuming.py", "    if why:\n", "    if False:\n", HOST_AWAY, "started twice"
