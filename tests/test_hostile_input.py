@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 from datetime import UTC, datetime
 
@@ -19,12 +18,11 @@ from opskit.tasks import pacing, task
 
 NOW = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
 DIGITS = "9" * 5000  # int() refuses so many with a message of its own
-FLAGS = inspect.signature(pacing.changes).parameters
 PARSERS = {
     "duration": durations.parse,
     "flag": lambda text: task.duration("stagger", text),
     "canary": controls.parse_canary,
-    "canary of files": lambda text: pacing.changes(**{**dict.fromkeys(FLAGS), "canary": f"@ids,{text}"}),
+    "canary of files": lambda text: pacing.changes({"canary": f"@ids,{text}"}),
     "allowance": controls.parse_allowance,
     "retries": controls.parse_retries,
     "stop-after-same": controls.parse_same,

@@ -93,6 +93,7 @@ def migrate_all(
     v: bool = False,
 ) -> int:
     """Migrate every tenant that has something pending, one after the other, or --forks of them at a time."""
+    typed = locals()  # of which `pacing` takes its own
     from opskit.tasks import (  # noqa: PLC0415 - start-up time
         flow,
         pacing,
@@ -119,20 +120,7 @@ def migrate_all(
     if fail_fast and max_failures is not None:
         raise errors.UsageError("--fail-fast and --max-failures contradict each other")
     _resumable(options, resume, changed_code=changed_code)
-    how = pacing.changes(
-        stagger=stagger,
-        canary=canary,
-        max_failures="0" if fail_fast else max_failures,
-        stop_after_same=stop_after_same,
-        retries=retries,
-        order=order,
-        until=until,
-        max_duration=max_duration,
-        gate=gate,
-        pause_after_canary=pause_after_canary,
-        go_on=go_on,
-        forks=forks,
-    )
+    how = pacing.changes(typed | ({"max_failures": "0"} if fail_fast else {}))
     how |= timeouts.changes(lock_timeout, statement_timeout)
     limits = _limits(timeout, runner)
     if apply is not None:
@@ -242,7 +230,7 @@ def undo(
 
     if not run:
         raise errors.UsageError("--run says which run. `invoke runs` lists them.")
-    how = pacing.changes(stagger=stagger, canary=canary, max_failures=max_failures)
+    how = pacing.changes({"stagger": stagger, "canary": canary, "max_failures": max_failures})
     how |= {"forks": 1}  # what is taken back goes one by one
     how |= timeouts.changes(lock_timeout, statement_timeout)
     limits = _limits(timeout, runner)

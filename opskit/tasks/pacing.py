@@ -14,38 +14,32 @@ from opskit.tasks import child, gate
 from opskit.tasks.task import duration, one_of
 
 
-def changes(
-    *,
-    stagger: str | None = None,
-    canary: str | None = None,
-    max_failures: str | None = None,
-    stop_after_same: str | None = None,
-    retries: str | None = None,
-    order: str | None = None,
-    until: str | None = None,
-    max_duration: str | None = None,
-    gate: str | None = None,
-    pause_after_canary: bool = False,
-    go_on: bool = False,
-    forks: str | None = None,
-) -> dict[str, Any]:
-    """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag."""
+def changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of model.Controls that the flags say, and no others. Raises UsageError naming the flag.
+
+    `given` is what a task was called with, {parameter: value}: what is no flag of ours is left alone.
+    """
+    until, max_duration = given.get("until"), given.get("max_duration")
     if until is not None and max_duration is not None:
         raise errors.UsageError("--until and --max-duration say the same in two ways: give one of them")
-    given: dict[str, Any] = {
-        "stagger": _parsed("stagger", stagger, lambda text: duration("stagger", text)),
-        "canary": _parsed("canary", canary, _canary),
-        "max_failures": _parsed("max-failures", max_failures, controls.parse_allowance),
-        "stop_after_same": _parsed("stop-after-same", stop_after_same, controls.parse_same),
-        "retries": _parsed("retries", retries, controls.parse_retries),
-        "order": _parsed("order", order, lambda text: one_of("order", text, controls.ORDERS)),
+
+    def read(name: str, parse: Callable[[str], Any]) -> Any:
+        return _parsed(name.replace("_", "-"), given.get(name), parse)
+
+    said: dict[str, Any] = {
+        "stagger": read("stagger", lambda text: duration("stagger", text)),
+        "canary": read("canary", _canary),
+        "max_failures": read("max_failures", controls.parse_allowance),
+        "stop_after_same": read("stop_after_same", controls.parse_same),
+        "retries": read("retries", controls.parse_retries),
+        "order": read("order", lambda text: one_of("order", text, controls.ORDERS)),
         "deadline": _deadline(until, max_duration),
-        "gate": _parsed("gate", gate, _command),
-        "pause_after_canary": pause_after_canary or None,
-        "go_on": go_on or None,
-        "forks": _parsed("forks", forks, controls.parse_forks),
+        "gate": read("gate", _command),
+        "pause_after_canary": given.get("pause_after_canary") or None,
+        "go_on": given.get("go_on") or None,
+        "forks": read("forks", controls.parse_forks),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _canary(text: str) -> model.Canary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import pty
@@ -11,20 +12,35 @@ from datetime import datetime, timedelta
 import pytest
 
 from opskit import errors, model, testing
-from opskit.tasks import pacing
+from opskit.tasks import migrate, pacing
 
-NONE = dict.fromkeys(
-    ["stagger", "canary", "max_failures", "stop_after_same", "retries", "order", "until", "max_duration", "gate"], None
-) | {"pause_after_canary": False, "go_on": False}
 PAUSING = model.Controls(canary=model.Canary(1), pause_after_canary=True)
 
 
 def changes(**flags):
-    return pacing.changes(**{**NONE, **flags})
+    return pacing.changes(flags)
 
 
 def test_flags_that_were_not_typed_change_nothing():
     assert changes() == {}
+
+
+class Listened(dict):
+    """No flag was typed; `asked` has the names of those that were asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = set()
+
+    def get(self, name, default=None):
+        self.asked.add(name)
+        return default
+
+
+def test_each_flag_that_is_read_can_be_typed():
+    given = Listened()
+    pacing.changes(given)
+    assert {"stagger", "until", "go_on"} <= given.asked <= set(inspect.signature(migrate.migrate_all.body).parameters)
 
 
 def test_each_flag_changes_its_own_control():
