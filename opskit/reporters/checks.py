@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,16 +23,17 @@ def as_json(found: Sequence[model.Check], environment: str) -> str:
     )
 
 
-def as_table(found: Sequence[model.Check], environment: str) -> str:
-    """The checks for people."""
-    return "\n".join((_table(found), *_hints(found), _last(found, environment)))
+def as_table(found: Sequence[model.Check], environment: str, width: int | None = None) -> str:
+    """The checks for people. `width` is the terminal's, None where lines may stay whole."""
+    return "\n".join((_table(found, width), *_hints(found), _last(found, environment)))
 
 
-def _table(found: Sequence[model.Check]) -> str:
+def _table(found: Sequence[model.Check], width: int | None) -> str:
+    """A row a check, at any width. `tables` would make four lines of each as soon as one path is too long to fold."""
     from tabulate import tabulate  # noqa: PLC0415 - start-up time
 
     cells = [(each.name, printable(each.of), each.status.value, printable(each.found)) for each in found]
-    room = _room(cells)
+    room = None if width is None else _room(cells, width)
     if colourful(sys.stdout):
         cells = [(name, of, painted(status, status), said) for name, of, status, said in cells]
     return tabulate(
@@ -45,12 +45,10 @@ def _table(found: Sequence[model.Check]) -> str:
     )
 
 
-def _room(cells: Sequence[tuple[str, ...]]) -> int | None:
-    """The columns that a terminal leaves for what was found, at least enough for a few words."""
-    if not sys.stdout.isatty():
-        return None
+def _room(cells: Sequence[tuple[str, ...]], width: int) -> int:
+    """The columns that are left for what was found, at least enough for a few words."""
     taken = sum(max((len(_HEADERS[at]) + _GAP, *(len(row[at]) for row in cells))) + _GAP for at in range(3))
-    return max(20, shutil.get_terminal_size().columns - taken)
+    return max(20, width - taken)
 
 
 def _hints(found: Sequence[model.Check]) -> list[str]:

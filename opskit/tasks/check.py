@@ -7,7 +7,7 @@ from dataclasses import replace
 import invoke
 
 from opskit import errors, model
-from opskit.tasks.task import ENV, FORMAT, answer, duration, environment, one_of, task
+from opskit.tasks.task import ENV, FORMAT, answer, duration, environment, one_of, task, width
 
 
 @task(
@@ -36,6 +36,6 @@ def check(
     with wiring.reachable(chosen) as reached:
         seen = looking.look(reached, patience, wiring.Clock())
         found = checks.judge(seen, replace(reached, framework=seen.framework))
-    answer(shown.as_json(found, chosen.name) if as_json else shown.as_table(found, chosen.name))
+    answer(shown.as_json(found, chosen.name) if as_json else shown.as_table(found, chosen.name, width()))
     failed = any(each.status is model.CheckStatus.FAILED for each in found)
     return errors.CannotStart.exit_code if failed else 0

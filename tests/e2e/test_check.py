@@ -16,6 +16,7 @@ import pytest
 import servers
 
 from e2e import operator, test_omnitenant
+from opskit import model
 from opskit.reporters import checks as reporter
 from opskit.rollout import checks
 
@@ -346,6 +347,15 @@ def test_a_terminal_of_few_columns_keeps_every_line_within_them(demo):
     rows = shown.partition(" checks: ")[0].splitlines()
     assert rows[0].split() == ["check", "of", "status", "found"]
     assert max(map(len, rows)) <= 72
+
+
+def test_what_was_found_is_broken_where_a_row_would_be_too_wide():
+    where = "app.path `/srv/acme/releases/2026-11-22T14-02-03/current/backend`: No such file or directory"
+    found = [model.Check("path", "app1", model.CheckStatus.FAILED, where)]
+    assert where in reporter.as_table(found, "prod")
+    shown, *_ = reporter.as_table(found, "prod", 72).partition("1 check: ")
+    assert max(map(len, shown.splitlines())) <= 72
+    assert where.replace(" ", "") == "".join(line[24:].replace(" ", "") for line in shown.splitlines()[2:])
 
 
 def read_all(primary: int) -> str:
