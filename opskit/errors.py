@@ -8,6 +8,7 @@ could not go on. Each class has the exit code of the task that it ends::
     │   └── InventoryError      2  a missing, malformed or contradictory inventory
     ├── CannotStart             3  could not start
     │   ├── ConnectError        3  a host can't be reached: the next one may serve
+    │   │   └── TurnedAway      3  its server hung up at once, as a busy sshd does: it may be asked again
     │   ├── HostKeyError        3  a host's key is unknown, changed or revoked
     │   ├── RemoteError         3  a wrong path, Python, manage.py, user or state folder
     │   ├── ListingError        3  the project's answer can't be read
@@ -39,6 +40,7 @@ __all__ = [
     "RemoteError",
     "RequiredFirst",
     "SharedPending",
+    "TurnedAway",
     "UsageError",
 ]
 
@@ -95,6 +97,10 @@ class CannotStart(OpskitError):
 
 class ConnectError(CannotStart):
     """A host that can't be reached. The next host of the environment may serve."""
+
+
+class TurnedAway(ConnectError):
+    """A server that hung up before a session began, as a busy sshd does (MaxStartups): it may be asked again."""
 
 
 class HostKeyError(CannotStart):

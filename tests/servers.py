@@ -531,7 +531,8 @@ def _make_separation_folder() -> None:
 
 def _configuration(folder: Path, program: str, *, host_key: Path, identity: Path, port: int, options) -> Path:
     lines = [
-        *options,  # sshd takes the first value of a keyword
+        "MaxStartups 200:30:400",  # of this one sshd takes the last value (OpenSSH 9.2, servconf.c)
+        *options,  # of others the first
         f"ListenAddress {LOOPBACK}",
         f"Port {port}",
         f"HostKey {host_key}",
@@ -546,7 +547,6 @@ def _configuration(folder: Path, program: str, *, host_key: Path, identity: Path
         "PrintLastLog no",
         "UseDNS no",
         "LogLevel VERBOSE",
-        "MaxStartups 200:30:400",
         "MaxSessions 200",
         "Subsystem sftp internal-sftp",
     ]

@@ -251,7 +251,10 @@ class SshEntry(Entry):
         example="accept-new",
     )
     connect_timeout: Limit = told(
-        10.0, "duration", "How long a host may take to answer before the next one is tried. More than 0", example="5s"
+        10.0,
+        "duration",
+        "How long a host may take to answer, or turn us away, before the next one is tried. More than 0",
+        example="5s",
     )
     reconnect: Pause = told(
         300.0,

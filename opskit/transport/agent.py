@@ -40,7 +40,6 @@ class Timing:
     silence: float = 60.0
     start: float = 30.0
     again: float = 1.0  # the first pause between two tries to reach a host again; each is longer
-    apart: float = 0.25  # between the starts of two connections to one host: sshd drops bursts (MaxStartups)
     still: float = (
         120.0  # without a word and a database, before a forked command is taken for stuck; or 3 times the longest
     )

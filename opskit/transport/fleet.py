@@ -22,6 +22,7 @@ _RETRY = 1.0  # seconds between tries for a lock that our own lost agent is abou
 _NOT_AT_ONCE = 2  # tries that it usually takes: no news
 _ASKED = 2  # times, where the line is lost meanwhile
 _LONGEST = 30.0  # seconds between two tries to reach a lost host again
+_TRIES = 10  # at least, to be let in by an sshd that turns some away
 _APART = 1_000_000  # between the numbers of two workers' commands: their records are files in one folder
 
 
@@ -98,7 +99,7 @@ class Fleet:
         self._before: agent.Agent | None = None  # the one before it, where that was lost
         self._at: model.Host | None = None  # where it is
         self._away: set[str] = set()  # hosts that stayed away with a command at work: others are tried first
-        self._starts = starts.Starts(timing.apart)
+        self._starts = starts.Starts()
         self._ending = False  # the command at work is to be ended
         self._closed = False
         self._run = hold.run if hold else ""
@@ -108,7 +109,7 @@ class Fleet:
     def without_lock(self) -> Fleet:
         """Another fleet of the same run, which may only ask."""
         asking = Fleet(self._environment, notice=self.notice, connector=self._connector, timing=self._timing)
-        asking._run = self._run
+        asking._run, asking._starts = self._run, self._starts
         return asking
 
     def colleague(self, worker: int) -> Fleet:
@@ -139,42 +140,69 @@ class Fleet:
         refused: dict[str, str] = {}  # {why: what to type next}
         hosts = sorted(self._environment.hosts, key=lambda host: host.name in self._away)
         for host in hosts:
+            last = host is hosts[-1]
             try:
-                self._start(host)
+                self._admitted(host, last=last)
                 return self.ready
             except errors.ConnectError as error:
                 refused[str(error)] = error.hint
-                if host is not hosts[-1]:
+                if not last:
                     self.notice(f"{host.name} does not serve: {error}")
         raise errors.ConnectError("; ".join(refused), hint=next(filter(None, refused.values()), ""))
+
+    def _admitted(self, host: model.Host, *, last: bool) -> None:
+        """Start an agent on a host, and ask again where its sshd turns us away, as one does that is busy.
+
+        There is more patience with the last host, where a run goes on that has been let in before.
+        """
+        settings = self._environment.ssh
+        limit = settings.reconnect if last and self._starts.let_in else settings.connect_timeout
+        until = time.monotonic() + limit
+        for tried, pause in enumerate(self._pauses(limit / _TRIES)):
+            try:
+                self._start(host)
+                return
+            except errors.TurnedAway as error:
+                if self._closed or time.monotonic() + pause > until:
+                    raise
+                if not tried:
+                    self.notice(f"{host.name} turned us away: {error}. asking again for {durations.show(limit)}")
+            self._rest(pause)
 
     def _start(self, host: model.Host, *, patient: bool = False) -> None:
         """Start an agent on a host. Where it is `patient`, our lost agent there may still hold the lock.
 
         For a lock that another run holds it is waited as long as was said.
         """
-        if self._closed:
-            raise errors.ConnectError(f"{host.name}: this run has hung up")
         self._agent, self._before = None, self._agent or self._before
-        self._rest(self._starts.due(host.name))
-        line = self._connector(self._environment, host)
-        started = agent.Agent(line, self._timing, self._before, last=_APART * (self._worker or 0))
-        started.remark = self._remark
         ours = patient or self._resumes
-        waits = ours or self._lock_wait > 0  # then it is not known who answers, and when
-        ahead = None if self.ahead is None or waits else {**self._request(self.ahead), **self._options()}
-        try:
-            started.open(self._opening(patient=waits), self._environment.app.sudo_password, ahead)
-        except errors.LockHeld as error:
-            if not ours or error.run != self._run:
-                self._wait_for_lock(started, host, error, 0.0 if patient else self._lock_wait)
-        except errors.RemoteError as error:
-            started.close()
-            hint = error.hint or (_SUDO_HINT if "sudo: a password is required" in str(error) else "")
-            raise errors.RemoteError(f"{host.name}: {error}", hint, error.why) from None
-        except errors.ConnectError as error:
-            raise errors.ConnectError(f"{host.name}: {error}", hint=error.hint) from None
+        started, held = self._log_in(host, waits=ours or self._lock_wait > 0)
+        if held and not (ours and held.run == self._run):
+            self._wait_for_lock(started, host, held, 0.0 if patient else self._lock_wait)
+        self._starts.let_in = True
         self._agent, self._at, self.host, self.ready = started, host, host.name, started.ready
+
+    def _log_in(self, host: model.Host, *, waits: bool) -> tuple[agent.Agent, errors.LockHeld | None]:
+        """An agent on a host, and who has the lock where it has not got it. `waits` is to go on without the lock."""
+        with self._starts.turn(self.watch):
+            if self._closed:
+                raise errors.ConnectError(f"{host.name}: this run has hung up")
+            line = self._connector(self._environment, host)
+            started = agent.Agent(line, self._timing, self._before, last=_APART * (self._worker or 0))
+            started.remark = self._remark
+            # Where it waits, it is not known who answers, and when.
+            ahead = None if self.ahead is None or waits else {**self._request(self.ahead), **self._options()}
+            try:
+                started.open(self._opening(patient=waits), self._environment.app.sudo_password, ahead)
+            except errors.LockHeld as error:
+                return started, error
+            except errors.RemoteError as error:
+                started.close()
+                hint = error.hint or (_SUDO_HINT if "sudo: a password is required" in str(error) else "")
+                raise errors.RemoteError(f"{host.name}: {error}", hint, error.why) from None
+            except errors.ConnectError as error:
+                raise type(error)(f"{host.name}: {error}", hint=error.hint) from None
+        return started, None
 
     def _wait_for_lock(self, started: agent.Agent, host: model.Host, error: errors.LockHeld, limit: float) -> None:
         """Ask again for the lock until it is ours. Raises LockHeld, with who has it in the end."""
@@ -433,10 +461,10 @@ class Fleet:
             self._rest(pause)
         raise AssertionError  # the pauses have no end
 
-    def _pauses(self) -> Iterator[float]:
+    def _pauses(self, longest: float = _LONGEST) -> Iterator[float]:
         """Seconds between tries: each twice as long as the last, and of no two operators the same."""
         for number in itertools.count():
-            pause = min(_LONGEST, self._timing.again * 2.0 ** min(number, 16))
+            pause = min(longest, self._timing.again * 2.0 ** min(number, 16))
             yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
     def _rest(self, seconds: float) -> None:

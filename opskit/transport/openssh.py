@@ -8,6 +8,7 @@ be nobody to answer, and a session of its own has no terminal.
 from __future__ import annotations
 
 import math
+import re
 
 from opskit import errors, model
 from opskit.transport import process, stream
@@ -17,6 +18,7 @@ _ALIVE = ("ServerAliveInterval=15", "ServerAliveCountMax=4")
 _QUIET = ("BatchMode=yes", "ClearAllForwardings=yes", "RequestTTY=no", "RemoteCommand=none", "LogLevel=ERROR")
 _ASKS_NO_WINDOW = {"SSH_ASKPASS_REQUIRE": "never"}  # a jump is an ssh without BatchMode (OpenSSH 8.4 and newer)
 _ASKS_NOBODY = "`ssh` asks nobody here: `ssh-add` the key, or log in by hand with a `ControlMaster` before."
+_HUNG_UP = re.compile(r"(kex|ssh)_exchange_identification: (read: )?Connection (closed|reset)")  # (OpenSSH 7.2 to 9.9)
 
 
 class OpenSshStream(process.ProcessStream):
@@ -34,6 +36,8 @@ class OpenSshStream(process.ProcessStream):
                 f"the host key of {self._where} was refused: {said}",
                 hint="the same `ssh` command, typed by hand, shows more.",
             )
+        if _HUNG_UP.match(said):
+            return errors.TurnedAway(f"cannot connect to {self._where}: {said}", hint=stream.BUSY)
         hint = _ASKS_NOBODY if "Permission denied (" in said else ""
         return errors.ConnectError(f"cannot connect to {self._where}: {said or 'ssh gave no reason'}", hint=hint)
 

@@ -290,7 +290,8 @@ _NO_CHANNEL = "Timeout opening channel."  # Paramiko's own words for it
 def _explain(error: Exception, where: str, connection: Any, settings: model.Ssh) -> errors.OpskitError:
     """One of our errors for whatever Paramiko or the socket raised."""
     why = _cause(error, settings)
-    return errors.ConnectError(f"cannot connect to {where} as `{connection.user}`: {why}")
+    said = f"cannot connect to {where} as `{connection.user}`: {why}"
+    return errors.TurnedAway(said, hint=stream.BUSY) if why == _CLOSED else errors.ConnectError(said)
 
 
 def _cause(error: Exception, settings: model.Ssh) -> str:
@@ -300,6 +301,7 @@ def _cause(error: Exception, settings: model.Ssh) -> str:
         (socket.gaierror, "there is no host of that name"),
         (TimeoutError, timeout),
         (EOFError, _CLOSED),
+        (ConnectionResetError, _CLOSED),
         (OSError, _system(error)),
         (paramiko.SSHException, _protocol(error, settings)),
     )

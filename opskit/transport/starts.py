@@ -1,23 +1,30 @@
-"""Keeps apart the connections that a run begins to one host: sshd drops bursts (MaxStartups 10:30:100)."""
+"""Has the workers of a run log in one after the other: sshd drops those who are too many at once (MaxStartups)."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
+from collections.abc import Callable, Iterator
+
+_LOOK = 0.25  # seconds between two looks at what the operator wants, while it is waited for
 
 
 class Starts:
-    """When the next connection may begin, for all the workers of a run. For use from several threads at once."""
+    """Whose turn it is to log in, and whether this run has been let in anywhere. For use from several threads at once.
 
-    def __init__(self, apart: float) -> None:
-        self._apart = apart  # seconds
-        self._next: dict[str, float] = {}  # {host: when, on the monotonic clock}
-        self._asking = threading.Lock()
+    It is one turn for all hosts: two of them may be behind one bastion, or two names of one machine.
+    """
 
-    def due(self, host: str) -> float:
-        """The seconds until a connection to this host may begin. Whoever asks begins one then."""
-        with self._asking:
-            now = time.monotonic()
-            at = max(now, self._next.get(host, now))
-            self._next[host] = at + self._apart
-        return at - now
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self.let_in = False
+
+    @contextlib.contextmanager
+    def turn(self, meanwhile: Callable[[], None]) -> Iterator[None]:
+        """A block in which nobody else of this run logs in. Until it begins, `meanwhile` is called now and then."""
+        while not self._turn.acquire(timeout=_LOOK):
+            meanwhile()
+        try:
+            yield
+        finally:
+            self._turn.release()

@@ -48,6 +48,10 @@ ADMITTED = "opskit: sudo let the agent in\n"
 _BOOT_AFTER_SUDO = f"import sys;sys.stderr.write({ADMITTED!r});sys.stderr.flush();{BOOT}"
 
 
+BUSY = "an sshd that too many want to log in to does that: see `MaxStartups` there, and on a bastion."
+"""What to look at where a server hung up before a session began."""
+
+
 class Stream(Protocol):
     """One process's stdin and stdout on a host.
 

@@ -12,6 +12,7 @@ import pytest
 import servers
 
 from e2e import operator
+from opskit.transport import stream
 
 
 @pytest.fixture
@@ -119,9 +120,15 @@ def test_a_server_without_an_ssh_session_for_us_is_given_up_within_the_connect_t
 @pytest.mark.parametrize("answers", [hangs_up, answers_in_http_and_hangs_up])
 def test_a_server_that_hangs_up_is_not_called_slow(desk, known_hosts, answers):
     with a_server_that(answers) as host:
-        desk.over_ssh(host, known_hosts=known_hosts)
+        desk.over_ssh(host, known_hosts=known_hosts, ssh={"connect_timeout": "1s"})
+        result = desk.run("migrate-all")
 
-        refuses(desk, cannot_connect(host, "it closed the connection before an SSH session began"))
+    why = cannot_connect(host, "it closed the connection before an SSH session began")
+    assert (result.code, result.out, desk.asked, desk.runs) == (3, "", [], [])
+    assert result.message.splitlines() == [
+        f"app1 turned us away: {why}. asking again for 1.0 s",
+        f"{why}. {operator.UNTOUCHED} {stream.BUSY}",
+    ]
 
 
 # ---------------------------------------------------------------- our own key

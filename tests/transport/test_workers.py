@@ -16,7 +16,7 @@ import pytest
 from places import run
 
 from opskit import errors, model
-from opskit.transport import agent, fleet, starts
+from opskit.transport import fleet, starts
 
 NEXT = fleet.Hold("20261122T150000-test", "ann@ops2", "2026-11-22T15:00:00+00:00")
 AGAIN = replace(places.HOLD, at="2026-11-22T16:00:00+00:00")  # the same run, resumed
@@ -208,11 +208,25 @@ def test_a_closed_fleet_does_not_look_for_its_host_again(environment, first, at_
     assert (work.replies[0].exit, work.replies[0].over) == (None, False)
 
 
-def test_connections_to_one_host_begin_apart_and_to_another_at_once():
-    begun = starts.Starts(apart=60.0)
-    dues = [begun.due(host) for host in ("app1", "app1", "app2", "app1")]
-    assert [round(due) for due in dues] == [0, 60, 0, 120]
+def test_a_worker_that_waits_for_its_turn_to_log_in_hears_the_operator_meanwhile():
+    begun, looked, entered = starts.Starts(), threading.Event(), []
+
+    def second():
+        with begun.turn(looked.set):
+            entered.append("second")
+
+    waiting = threading.Thread(target=second)
+    with begun.turn(lambda: None):
+        waiting.start()
+        assert looked.wait(60.0)
+        entered.append("first")
+    waiting.join(60.0)
+    assert entered == ["first", "second"]
 
 
-def test_the_usual_distance_keeps_a_burst_below_what_sshd_drops():
-    assert 10 * agent.USUAL.apart >= 2.0  # ten that have not logged in yet (MaxStartups 10:30:100) take as long
+def test_whoever_fails_to_log_in_gives_the_turn_to_the_next():
+    begun = starts.Starts()
+    with contextlib.suppress(errors.ConnectError), begun.turn(lambda: None):
+        raise errors.ConnectError("timed out")
+    with begun.turn(lambda: pytest.fail("it waits")):
+        pass
