@@ -1,6 +1,6 @@
 """What a command may do to its process, one tenant a fault: each is judged truthfully, and the next one notices nothing.
 
-One project on PostgreSQL with a schema a tenant, warm, on this machine. It is not easy to fork: its settings print, and
+One project on PostgreSQL with a schema a tenant, warm, on this machine and over a real sshd. It is not easy to fork: its settings print, and
 its set-up starts a thread, connects to a database over TLS, and keeps a TLS connection of its own.
 """
 
@@ -245,9 +245,14 @@ class World:
     desk: operator.Desk
     postgres: servers.Postgres
     database: str
+    sshd: servers.Sshd | None  # over which the project is reached; None is this machine
 
     def has_environment(self, **env: str) -> None:
-        self.desk.inventory(framework="opskit", app={"path": str(self.desk.folder / "current"), "env": env})
+        app = {"path": str(self.desk.folder / "current"), "env": env}
+        if self.sshd is None:
+            self.desk.inventory(framework="opskit", app=app)
+        else:
+            self.desk.over_ssh(self.sshd, known_hosts=self.sshd.known_hosts, framework="opskit", app=app)
 
     def create(self, *names: str) -> None:
         for name in names:
@@ -299,8 +304,8 @@ def tls(postgres):
         yield port
 
 
-@pytest.fixture(scope="module")
-def world(demo_template, postgres, tls, tmp_path_factory):
+@pytest.fixture(scope="module", params=["local", "ssh"])
+def world(request, demo_template, postgres, tls, tmp_path_factory):
     desk = operator.Desk(tmp_path_factory.mktemp("warm"))
     release = desk.folder / "release1"
     shutil.copytree(demo_template, release)
@@ -314,7 +319,7 @@ def world(demo_template, postgres, tls, tmp_path_factory):
     for name, text in {"__init__": "", "apps": APPS, "acts": ACTS}.items():
         (release / "faulty" / f"{name}.py").write_text(text)
     (release / "products" / "migrations" / "0003_fault.py").write_text(MIGRATION)
-    made = World(desk, postgres, database)
+    made = World(desk, postgres, database, request.getfixturevalue("sshd") if request.param == "ssh" else None)
     made.has_environment()
     migrated = subprocess.run([desk_python(), "manage.py", "migrate"], cwd=release, capture_output=True, check=False)
     assert migrated.returncode == 0, migrated.stderr
