@@ -48,6 +48,7 @@ def argv(environment: model.Environment, host: model.Host) -> tuple[str, ...]:
     options = (
         *_QUIET,
         *_ALIVE,
+        "Compression=yes",
         f"ConnectTimeout={math.ceil(settings.connect_timeout)}",
         f"StrictHostKeyChecking={'accept-new' if settings.accept_new else 'yes'}",
         "UserKnownHostsFile=" + " ".join(f'"{file}"' for file in settings.known_hosts),

@@ -225,6 +225,7 @@ def _prepare(environment: model.Environment, host: model.Host) -> Any:
         each.connect_kwargs.update(
             transport_factory=functools.partial(_transport, policy, name),
             auth_strategy=_login(each, host, settings, on_the_way=each is not connection),
+            compress=each is connection,  # what goes through a jump is compressed before it is encrypted
             banner_timeout=settings.connect_timeout,
             auth_timeout=max(30.0, settings.connect_timeout),
         )
