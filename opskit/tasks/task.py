@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from opskit.tasks import interrupts
 
 ENV = "the environment: a file in inventories/ (default: opskit.env in invoke.yaml, else the only one there is)"
 _MONTH = 30 * 86400.0  # seconds: the most that an inventory takes, too
+_SELDOM = (50_000, 20, 100)  # the collector's thresholds: what a task imports is many objects, and little garbage
 FORMAT = "`table` for people, `json` for machines"
 
 
@@ -36,6 +38,7 @@ def task(
     def declare(body: Callable[..., int | None]) -> Any:
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> None:
+            gc.set_threshold(*_SELDOM)
             _open_what_is_closed()
             _heed_signals()
             code = _run(functools.partial(_checked, body, *args, **kwargs))
