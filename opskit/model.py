@@ -218,7 +218,8 @@ class Survey:
     `replaces` is {squashed migration: those that it replaces}; `framework` is what the project is on;
     `listed` are the tenants, in the project's order, where it tells them; `shared_unrecorded` is the shared
     database's unrecorded (TenantState); `holds` is whether every connection takes the settings of PostgreSQL that
-    were to be tried, None where that was not tried.
+    were to be tried, None where that was not tried; `waits` are the histories that most tenants wait with, each the
+    migrations that are recorded, where that was asked and the project shares what it builds for them.
     """
 
     shared: tuple[str, ...] | None
@@ -230,6 +231,7 @@ class Survey:
     framework: str = ""
     shared_unrecorded: tuple[str, ...] = ()
     holds: bool | None = None
+    waits: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

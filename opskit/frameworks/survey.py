@@ -36,12 +36,16 @@ def watching(asked: model.Command, names: Sequence[str], beginning: str, wait: f
     return replace(asked, args=(framework, json.dumps({**json.loads(params), **who})))
 
 
-def watching_all(asked: model.Command) -> model.Command:
-    """The same question, which also tells the application names of all runs that are at work in PostgreSQL."""
+def watching_all(asked: model.Command, *, waits: bool = False) -> model.Command:
+    """The same question, which also tells the application names of all runs that are at work in PostgreSQL.
+
+    With `waits` it tells the histories that most tenants wait with, too.
+    """
     if asked.question != COMMAND:
         return asked
     framework, params = asked.args
-    return replace(asked, args=(framework, json.dumps({**json.loads(params), "busy_of": OURS})))
+    more = {"busy_of": OURS, **({"waits": True} if waits else {})}
+    return replace(asked, args=(framework, json.dumps({**json.loads(params), **more})))
 
 
 def trying(asked: model.Command, settings: Mapping[str, str], pgoptions: str) -> model.Command:
@@ -84,6 +88,7 @@ def read(reply: model.Reply) -> model.Survey:
         str(content.get("framework") or ""),
         listing.strings(shared.get("unrecorded", []), "shared.unrecorded"),
         holds if isinstance(holds, bool) else None,
+        tuple(listing.strings(history, "waits") for history in _list(content.get("waits"))),
     )
 
 
@@ -95,6 +100,10 @@ def not_one(found: Sequence[Any]) -> errors.InventoryError:
         f"the inventory names no `framework`, and INSTALLED_APPS {there}",
         hint="name it there: `framework: …` (docs/frameworks.md).",
     )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _replaces(value: Any) -> dict[str, tuple[str, ...]]:

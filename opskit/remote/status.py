@@ -4,7 +4,8 @@ This text runs on the host, by itself, with the project's folder as working dire
 
     python -u -c <this text> <framework> <manage.py> '{"busy": ["application_name", ...], "busy_of": "its beginning",
                                                        "wait": 5.0, "tries": {"setting of PostgreSQL": "value", ...},
-                                                       "pgoptions": "-c setting=value"}' <text of timeouts.py>
+                                                       "pgoptions": "-c setting=value", "waits": true}'
+        <text of timeouts.py>
 
 (for `databases` there are also its `aliases`, a list of globs) and answers with one line of JSON on stdout::
 
@@ -22,6 +23,8 @@ This text runs on the host, by itself, with the project's folder as working dire
      "replaces": {"app.squash": ["app.name", ...]},
      "holds": whether every connection takes those settings of PostgreSQL, where a tenant has something pending and
               that could be tried,
+     "waits": [["app.name", ...], ...], where it was asked for: the histories of tenants with something pending, four at
+              most, the commonest last; of opskit's own framework alone, whose tenants share what is built,
      "django": "5.2", "python": "3.11"}
 
 `latest` are the three newest applied, oldest first; `pending` is in the order in which migrate
@@ -38,6 +41,7 @@ Standard library and Django only, Python 3.8 and newer.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import fnmatch
 import hashlib
@@ -58,6 +62,8 @@ Migration = Tuple[str, str]  # app, name
 TABLE = "django_migrations"
 AGAIN = 0.2  # seconds between two looks at who is at work
 AT_ONCE = 50  # histories that one statement reads
+BUILT = 4  # histories of which what tenants will look at is built ahead (opskit/tenants/states.py, KEPT)
+TOLD = 32 * 1024  # letters of such a history: they are said to a process that may not listen yet
 TRIES = 3  # tenants over whose connections it is tried to ask a server of theirs
 CONNECT_TIMEOUT = 10  # seconds, for a tenant's own database; the project's own setting wins
 
@@ -169,6 +175,7 @@ def survey(framework: str, params: Dict[str, Any], trying: str = "") -> Dict[str
     answer.update(at_work, replaces=pending.replaces())
     try:
         answer["tenants"] = list(every_tenant(framework, pending, params))
+        answer.update(pending.waits())
     except Exception as error:
         if not shared["pending"]:
             raise
@@ -225,6 +232,7 @@ class Pending:
         loader.MigrationRecorder = lambda asked: asked if isinstance(asked, History) else real(asked)
         self.loader: Callable[..., Any] = loader.MigrationLoader
         self.known: Dict[FrozenSet[Migration], Tuple[List[str], str]] = {}
+        self.waiting: collections.Counter[Tuple[str, ...]] = collections.Counter()  # histories with something pending
         self.relevant = self.migrations_of_the_code()
 
     def digests(self) -> Dict[str, str]:
@@ -234,6 +242,13 @@ class Pending:
     def replaces(self) -> Dict[str, List[str]]:
         squashes = {key: each.replaces for key, each in sorted(self.disk.items()) if each.replaces}
         return {dotted(key): [dotted(tuple(each)) for each in replaced] for key, replaced in squashes.items()}
+
+    def waits(self) -> Dict[str, List[List[str]]]:
+        """What an answer has more where it was asked for: the histories that most tenants wait with, theirs last."""
+        code = set(map(dotted, self.disk))
+        most = [[name for name in history if name in code] for history, _ in self.waiting.most_common(BUILT)]
+        found = [history for history in reversed(most) if sum(map(len, history)) <= TOLD]
+        return {"waits": found} if found else {}
 
     def migrations_of_the_code(self) -> Set[Migration]:
         """Every migration that can change a plan: rows of apps that are gone don't."""
@@ -348,7 +363,7 @@ def default_master() -> str:
     return "default"
 
 
-def opskit_tenants(_pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+def opskit_tenants(pending: Pending, params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     """opskit.tenants says it all in one command."""
     from django.core.management import call_command
 
@@ -356,6 +371,8 @@ def opskit_tenants(_pending: Pending, _params: Dict[str, Any]) -> Iterator[Dict[
     call_command("showtenants", "--status", "--format=json", stdout=buffer)
     for row in json.loads(buffer.getvalue()):
         applied = row["applied"]
+        if row["pending"] and params.get("waits"):
+            pending.waiting[tuple(applied)] += 1
         yield {
             "tenant_id": row["tenant_id"],
             "name": row["name"],

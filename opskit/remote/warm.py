@@ -9,8 +9,9 @@ The agent says a line of JSON a command on the socket::
     {"id": 7, "args": ["migratetenant", …], "source": "", "env": {…}, "out": path, "err": path}
 
 `source` is the text of a question; "" is a management command. A forked child waits until the agent, having
-written down its number, says `{"go": 7}`; without that it ends and has done nothing. The answers are lines of
-JSON, too::
+written down its number, says `{"go": 7}`; without that it ends and has done nothing. Where another process
+of the run has been asked with which histories tenants wait, it says that: `{"waits": [[name, …], …]}`. The
+answers are lines of JSON, too::
 
     {"type": "ready", "threads": [name, …], "opened": [alias, …]}    the project is loaded
     {"type": "unable", "why": …}                                     it can't be: nothing was forked
@@ -286,6 +287,9 @@ class Runner:
             message = json.loads(line.decode())
             if "go" in message:
                 self.let_go(message["go"])
+            elif "waits" in message:
+                for history in message["waits"]:
+                    self.tell([name.split(".", 1) for name in history])
             else:
                 self.fork(message)
 

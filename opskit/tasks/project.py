@@ -138,13 +138,18 @@ class Project:
         """
         if self.framework.survey is None:
             return None
-        survey = self._surveyed(surveys.watching_all(self.framework.survey), tries)
+        survey = self._surveyed(self._first(self.framework.survey), tries)
+        self.fleet.waits = survey.waits
         return replace(survey, tenants={**survey.tenants, **self._at_work(survey)})
 
     def first_question(self, tries: Mapping[str, str]) -> model.Command | None:
         """What `first_survey` is going to ask."""
         asked = self.framework.survey
-        return None if asked is None else self._trying(surveys.watching_all(asked), tries)
+        return None if asked is None else self._trying(self._first(asked), tries)
+
+    def _first(self, asked: model.Command) -> model.Command:
+        """Of several workers each loads the project: what one of them was asked, the others are told."""
+        return surveys.watching_all(asked, waits=self.environment.rollout.forks > 1)
 
     def _trying(self, asked: model.Command, tries: Mapping[str, str]) -> model.Command:
         return self.timed(surveys.trying(asked, tries, fleet.pgoptions(tries)) if tries else asked)

@@ -94,6 +94,7 @@ class Fleet:
         self._connector = connector
         self._timing = timing
         self.ahead: model.Command | None = None  # the first question, where it is known: it goes with the opening
+        self.waits: tuple[tuple[str, ...], ...] = ()  # with which histories tenants wait: a loaded project builds ahead
         self.watch: Callable[[], None] = lambda: None  # called every now and then while a tenant's command is at work
         self._agent: agent.Agent | None = None
         self._before: agent.Agent | None = None  # the one before it, where that was lost
@@ -127,7 +128,8 @@ class Fleet:
             timing=self._timing,
             worker=worker,
         )
-        other.settings, other.usual, other._starts = self.settings, self.usual, self._starts
+        other.settings, other.usual, other.waits = self.settings, self.usual, self.waits
+        other._starts = self._starts
         return other
 
     # -- who serves
@@ -254,7 +256,12 @@ class Fleet:
         how = self._environment.runner
         if how is model.Runner.COLD:
             return None
-        return {"source": stream.source("warm"), "still": self._timing.still, "everywhere": how is model.Runner.WARM}
+        return {
+            "source": stream.source("warm"),
+            "still": self._timing.still,
+            "everywhere": how is model.Runner.WARM,
+            "waits": self.waits,
+        }
 
     @property
     def serving(self) -> bool:

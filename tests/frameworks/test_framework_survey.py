@@ -39,6 +39,12 @@ def test_a_whole_answer():
     assert expected == read(content)
 
 
+def test_the_histories_that_most_tenants_wait_with():
+    assert (("a.1", "a.2"), ()) == read({"tenants": [], "waits": [["a.1", "a.2"], []]}).waits
+    assert () == read({"tenants": [], "waits": None}).waits
+    assert "expected a list of texts at waits" in refusal({"tenants": [], "waits": ["a.1"]})
+
+
 def test_a_bare_answer():
     expected = model.Survey(shared=(), tenants={"7": model.TenantState()})
     assert expected == read({"tenants": [{"tenant_id": 7}]})

@@ -157,7 +157,7 @@ class Agent:
 
     def warm(self, message):
         """The runner that is to fork this command; None where it is to be started cold."""
-        how = self.opened.get("warm")  # {"source", "still", "everywhere"}
+        how = self.opened.get("warm")  # {"source", "still", "everywhere", "waits"}
         if not how or not message.get("warm") or self.trouble >= TROUBLE:
             return None
         if sys.platform == "darwin" and not how["everywhere"]:
@@ -169,6 +169,7 @@ class Agent:
         if self.runner is None or self.runner.over:
             argv = [sys.executable or "python3", "-u", "-c", how["source"], self.opened["manage"], None]
             self.runner = runner.Runner(self.state, how["still"], argv, self.env, self.path)
+            self.runner.say({"waits": how.get("waits", [])})
         return self.runner
 
     def hear_runner(self):
