@@ -124,6 +124,40 @@ def test_a_run_that_was_let_in_before_has_patience_between_two_tenants(desk, nar
     assert desk.asked == list(operator.TENANTS)
 
 
+def test_a_bastion_that_lets_one_in_at_a_time_is_enough_for_many_hosts(desk, sshd, narrow, tmp_path):
+    bastion = narrow("1")
+    (desk.home / ".ssh").mkdir()
+    (desk.home / ".ssh" / "config").write_text(
+        f"Host bastion\nHostname {bastion.host}\nPort {bastion.port}\nUser {bastion.user}\n"
+        f"IdentityFile {bastion.identity_file}\nHost app*\nHostname {sshd.host}\nProxyJump bastion\n"
+    )
+    known = tmp_path / "known_hosts"
+    known.write_text(bastion.known_hosts_line() + sshd.known_hosts_line())
+    behind = {"port": sshd.port, "user": sshd.user, "identity_file": str(sshd.identity_file)}
+    desk.project(migrate=HELD + operator.MIGRATE)
+    desk.over_ssh(
+        *({"address": f"app{number}", **behind} for number in range(1, NAMES + 1)),
+        known_hosts=known,
+        framework=ASKABLE,
+        ssh={"connect_timeout": "60s"},
+    )
+    try:
+        with strangers(bastion, 1) as held, desk.running("migrate-all", "--forks=3", "--format=json") as running:
+            running.says("app1 turned us away: ")
+            held.close()
+            begun(desk, running, *operator.TENANTS)
+            before = dropped(bastion)
+            cut(desk, *operator.TENANTS)
+            for name in operator.TENANTS:
+                running.says(f"is back: `{name}` is still at work")
+            go(desk, *operator.TENANTS)
+            result = running.end()
+    finally:
+        go(desk, *operator.TENANTS)
+    assert (result.code, statuses(result)) == (0, ALL)
+    assert dropped(bastion) == before >= 1
+
+
 @pytest.mark.parametrize(("names", "status"), [(2, "warning"), (1, "ok")])
 def test_check_asks_sshd_itself_and_is_let_in_by_it(desk, narrow, names, status):
     """In there the system's sshd_config is that of the test's sshd."""
