@@ -406,6 +406,7 @@ def test_an_agent_that_the_kernel_kills_is_replaced_and_its_command_followed(wor
     assert told.seen["41_orphans"].pop("parent") != told.seen["42_quiet"]["parent"]
 
 
+@pytest.mark.parametrize("world", ["local"], indirect=True, scope="module")  # long, and no matter of the line
 def test_three_forks_that_are_silent_are_run_cold_and_so_is_everything_after_them(world):
     """They hang before their first statement, as a fork can whose set-up left a lock held."""
     names = ["71_quiet", "72_quiet", "73_quiet", "74_quiet"]
