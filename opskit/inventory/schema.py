@@ -89,7 +89,12 @@ def told(default: Any, kind: str, meaning: str, *, example: str = "", unset: str
 
 
 class Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # most are built with the one that they are part of, and of the outermost only one is used
+    )
 
 
 class AppEntry(Entry):
