@@ -9,9 +9,9 @@ The agent says a line of JSON a command on the socket::
     {"id": 7, "args": ["migratetenant", …], "source": "", "env": {…}, "out": path, "err": path}
 
 `source` is the text of a question; "" is a management command. A forked child waits until the agent, having
-written down its number, says `{"go": 7}`; without that it ends and has done nothing. Where another process
-of the run has been asked with which histories tenants wait, it says that: `{"waits": [[name, …], …]}`. The
-answers are lines of JSON, too::
+written down its number, says `{"go": 7}`; without that it ends and has done nothing. While a command is at work
+the fork for the next one is made ahead. Where another process of the run has been asked with which histories
+tenants wait, the agent says that: `{"waits": [[name, …], …]}`. The answers are lines of JSON, too::
 
     {"type": "ready", "threads": [name, …], "opened": [alias, …]}    the project is loaded
     {"type": "unable", "why": …}                                     it can't be: nothing was forked
@@ -183,6 +183,22 @@ def run_checks():
     checks.run_checks()  # without databases: none is asked
 
 
+def prepare():
+    """In a fork made ahead: go through what a command goes through before it asks a database.
+
+    Nothing of it is kept. But the pages of memory that it writes on are copied by then.
+    """
+    quietly(run_checks)
+    quietly(build_graph)
+    disconnect()
+
+
+def build_graph():
+    from django.db.migrations import loader
+
+    loader.MigrationLoader(None)
+
+
 def connect_once():
     """What the driver makes of its libraries at its first connection is most of what a connection costs."""
     from django.db import connection
@@ -225,8 +241,10 @@ class Runner:
         self.line = line
         self.manage = manage
         self.buffer = b""
-        self.children = {}  # {pid: the request's id}
-        self.gates = {}  # {id of a request: the end of a pipe on whose other end its child waits}
+        self.children = {}  # {pid: the request's id; None: it has none yet}
+        self.gates = {}  # {pid of a child that has not begun: a socket, on which it hears what it is to do}
+        self.requests = {}  # {id: (a request, the pid of the child that will do it when the agent says go)}
+        self.ahead = None  # the pid of the child that was made ahead of its command
         self.forked = False  # whether this process is a child
         self.equipped = set()  # the commands whose own imports are done
         self.hears, self.tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # of histories, from questions
@@ -269,7 +287,16 @@ class Runner:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-                self.say(type="exited", id=self.children.pop(pid), exit=code)
+                self.bury(pid, code)
+
+    def bury(self, pid, code):
+        number = self.children.pop(pid)
+        if pid in self.gates:  # somebody has killed it before it began
+            self.gates.pop(pid).close()
+        if pid == self.ahead:
+            self.ahead = None
+        if number is not None:
+            self.say(type="exited", id=number, exit=code)
 
     def listen(self):
         """Fork for every request that has come whole. At the end of the line there is nobody to serve."""
@@ -294,51 +321,82 @@ class Runner:
                 self.fork(message)
 
     def let_go(self, number):
-        gate = self.gates.pop(number)
-        with contextlib.suppress(BrokenPipeError):  # somebody has killed it
-            os.write(gate, b".")
-        os.close(gate)
+        request, pid = self.requests.pop(number)
+        if pid in self.gates:
+            with contextlib.suppress(OSError), self.gates.pop(pid) as gate:
+                gate.sendall(json.dumps(request).encode())
+        if not request["source"] and self.ahead is None:
+            with contextlib.suppress(OSError):
+                self.ahead = self.make(prepare)
 
     def fork(self, request):
-        if not request["source"]:
-            self.equip(request["args"][0])
+        try:
+            pid = self.make() if request["source"] else self.made(request["args"][0])
+        except OSError as error:
+            self.say(type="not_forked", id=request["id"], error=reason(error))
+            return
+        if not self.forked:
+            self.children[pid] = request["id"]
+            self.requests[request["id"]] = request, pid
+            self.say(type="forked", id=request["id"], pid=pid)
+
+    def made(self, command):
+        """The child that was made ahead, where it is ready and there was nothing to load since; else a new one."""
+        new = self.equip(command)
+        pid, self.ahead = self.ahead, None
+        if pid is not None:
+            if not new and self.is_ready(pid):
+                return pid
+            self.gates.pop(pid).close()
+            os.kill(pid, signal.SIGKILL)
+        return self.make()
+
+    def is_ready(self, pid):
+        try:
+            return self.gates[pid].recv(1, socket.MSG_DONTWAIT) != b""
+        except OSError:
+            return False
+
+    def make(self, prepare=None):
+        """Fork a child that waits for its request, prepared where that is asked for; its number. In it, 0, then."""
         disconnect()
         gc.freeze()  # what is here to stay is not looked at, and so not copied, in the children
         flush()
-        waits, self.gates[request["id"]] = os.pipe()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of threads: the agent was told
-                pid = os.fork()
-        except OSError as error:
-            os.close(self.gates.pop(request["id"]))
-            self.say(type="not_forked", id=request["id"], error=reason(error))
-        else:
-            self.part(pid, request, waits)
-        os.close(waits)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of threads: the agent was told
+                    pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid:
+                self.children[pid], self.gates[pid] = None, ours
+            else:
+                ours.close()
+                self.forked = True
+                Child(self).begin(theirs, prepare)
+        return pid
 
     def equip(self, command):
-        if command not in self.equipped:
+        """Load what this command needs, and build what questions told of. Whether there was anything to do."""
+        new = command not in self.equipped
+        if new:
             self.equipped.add(command)
             load_command(command)
         until = time.monotonic() + BUILDING
         with contextlib.suppress(BlockingIOError):
             while True:
-                quietly(build, self.hears.recv(LARGEST), until)
+                told = self.hears.recv(LARGEST)
+                new = True
+                quietly(build, told, until)
+        return new
 
     def tell(self, history):
         """In a question: each command after it finds built what tenants with this history look at."""
         with contextlib.suppress(OSError):  # it is too long, or they are too many
             self.tells.send(json.dumps(history).encode())
-
-    def part(self, pid, request, waits):
-        """What each of the two does after the fork."""
-        if pid:
-            self.children[pid] = request["id"]
-            self.say(type="forked", id=request["id"], pid=pid)
-        else:
-            self.forked = True
-            Child(self, request).begin(waits)
 
 
 def end(error):
@@ -387,19 +445,23 @@ def flush():
 class Child:
     """The forked process, until it is what a started one would be."""
 
-    def __init__(self, runner, request):
+    def __init__(self, runner):
         self.runner = runner
-        self.request = request
         self.last = next(reversed(sys.modules))
 
-    def begin(self, waits):
+    def begin(self, line, prepare):
         os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for descriptor in [*self.runner.pipes, *self.runner.gates.values()]:
+        for descriptor in self.runner.pipes:
             os.close(descriptor)
-        if not os.read(waits, 1):
-            os._exit(0)
+        for gate in self.runner.gates.values():
+            gate.close()
+        if prepare is not None:
+            prepare()
+            with contextlib.suppress(OSError):  # there is nobody any more: it hears so
+                line.sendall(b".")
+        self.request = self.hear(line)
         replace(0, os.devnull, os.O_RDONLY)
         replace(1, self.request["out"], os.O_WRONLY | os.O_APPEND)
         replace(2, self.request["err"], os.O_WRONLY | os.O_APPEND)
@@ -410,6 +472,14 @@ class Child:
             answer(self.request["source"], self.request["args"])
         self.runner.tells.close()  # nobody hears what a command makes of its copy
         sys.argv[:] = [self.runner.manage] + self.request["args"]
+
+    def hear(self, line):
+        """What it is to do. Where nothing is said any more, it ends and has done nothing."""
+        try:
+            pieces = list(iter(lambda: line.recv(65536), b""))
+            return json.loads(b"".join(pieces).decode())
+        except (OSError, ValueError):
+            os._exit(0)
 
     def watch(self):
         """Tell the agent of the first connection to a database, and at the end of late imports."""

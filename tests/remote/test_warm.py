@@ -205,6 +205,126 @@ def test_a_child_whose_agent_never_learned_its_number_does_nothing(started, tmp_
     assert not (tmp_path / "app" / "done").exists()
 
 
+# ---------------------------------------------------------------- the fork that is made ahead
+
+WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"
+
+
+def children(runner):
+    """The numbers of the processes that the runner has forked and that have not ended."""
+    return {
+        int(pid) for pid in Path(f"/proc/{runner.process.pid}/task/{runner.process.pid}/children").read_text().split()
+    }
+
+
+def ahead(runner, at_work=()):
+    """The number of the one fork beside those that have begun."""
+    until(lambda: len(children(runner) - set(at_work)) == 1)
+    (pid,) = children(runner) - set(at_work)
+    return pid
+
+
+def forked(runner, *args):
+    runner.send(*args)
+    return runner.until("forked")[-1]["pid"]
+
+
+def test_while_a_command_is_at_work_the_fork_for_the_next_one_is_made(runner, tmp_path):
+    first = forked(runner, "act", WAIT)
+    spare = ahead(runner, [first])
+    (tmp_path / "app" / "go").touch()
+    runner.until("exited")
+    assert forked(runner, "act", "print('hello')") == spare
+    assert runner.until("exited")[-1] == {"type": "exited", "id": 2, "exit": 0}
+    assert (tmp_path / "2.out").read_text() == "hello\nmanage.py goes on\n"
+
+
+def test_a_fork_made_ahead_begins_like_any_other(runner):
+    look = (
+        "import gc, os, signal, sys, threading; print(sys.argv[:2], sorted(os.environ), sorted(os.listdir('/proc/self/fd')), "
+        "os.getsid(0) == os.getpid(), signal.getsignal(17), signal.set_wakeup_fd(-1), threading.active_count(), "
+        "gc.get_threshold())"
+    )
+    found = [runner.run(look) for _ in range(3)]
+    assert found[0][0] == 0
+    assert found[1:] == found[:2]
+
+
+def test_a_question_is_a_fork_of_its_own_and_leaves_the_one_made_ahead(runner):
+    runner.run("pass")
+    spare = ahead(runner)
+    runner.send(source="pass")
+    assert runner.until("forked")[-1]["pid"] != spare
+    assert runner.until("exited")[-1]["exit"] == 0
+    assert forked(runner, "act", "pass") == spare
+
+
+def test_what_is_loaded_for_another_command_is_in_its_fork(runner, tmp_path):
+    """The one that was made ahead of the first one's next does not have it, and ends."""
+    commands = tmp_path / "app" / "acting" / "management" / "commands"
+    (commands / "other.py").write_text((commands / "act.py").read_text())
+    runner.run("pass")
+    spare = ahead(runner)
+    assert forked(runner, "other", "pass") != spare
+    runner.until("exited")
+    until(lambda: spare not in children(runner))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_where_the_fork_made_ahead_is_killed_another_one_does_the_command(runner, told):
+    runner.run("pass")
+    spare = ahead(runner)
+    os.kill(spare, signal.SIGKILL)
+    if told:
+        until(lambda: not children(runner))
+    code, said = runner.run("print('hello')")
+    assert (code, said) in {(0, "hello\nmanage.py goes on\n"), (-signal.SIGKILL, "")}
+    if told:
+        assert code == 0
+    assert runner.run("print('hello')") == (0, "hello\nmanage.py goes on\n")
+
+
+def test_the_fork_made_ahead_ends_with_the_agent_and_has_done_nothing(started, tmp_path):
+    runner = started(settings=CHECK)
+    runner.until("ready")
+    runner.run("pass")
+    spare = ahead(runner)
+    runner.close()
+    until(lambda: not Path(f"/proc/{spare}").exists())
+    assert not (tmp_path / "app" / "db").exists()
+
+
+CHECK = """
+from django.core import checks
+
+@checks.register
+def noted(**_):
+    with open("checked", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    return []
+"""
+
+
+def test_a_fork_made_ahead_has_gone_through_the_checks(started, tmp_path):
+    runner = started(settings=CHECK)
+    runner.until("ready")
+    runner.run("pass")
+    spare = ahead(runner)
+    until(lambda: str(spare) in (tmp_path / "app" / "checked").read_text().split())
+
+
+@pytest.mark.parametrize("check", ["raise SystemExit(3)", "os._exit(3)", "raise ValueError", "time.sleep(600)"])
+def test_a_check_that_breaks_a_fork_made_ahead_breaks_no_command(started, check):
+    runner = started(
+        settings=f"import os, time\nfrom django.core import checks\nLOADING = os.getpid()\n@checks.register\n"
+        f"def broken(**_):\n    if os.getpid() != LOADING: {check}\n    return []\n"
+    )
+    runner.until("ready")
+    for _ in range(3):
+        code, said = runner.run("print('hello')")
+        assert (code, said) == (0, "hello\nmanage.py goes on\n")
+
+
 def until(true):
     """Wait for something that other processes do, at most a minute."""
     limit = time.monotonic() + 60
