@@ -26,9 +26,14 @@ class Case:
     quick: str | None = ""  # more of them, for `--quick`; None leaves it out there
 
 
-_SOME = "--ways=warm,shell,own1,own2"
+_SOME = "--times=3 --ways=warm,shell,own1,own2"
 CASES = (
-    Case("one-small", "race", "one omnitenant --tenants=50", "--looped=15 --ways=warm,shell,ansible,fabric,own1,floor"),
+    Case(
+        "one-small",
+        "race",
+        "one omnitenant --tenants=50 --times=3",
+        "--looped=15 --ways=warm,shell,ansible,fabric,own1,floor",
+    ),
     Case("one-small-500", "race", "one omnitenant --tenants=500 --looped=50 --ways=warm,shell,own1", None),
     Case("one-small-django-tenants", "race", f"one django-tenants --tenants=50 {_SOME}", "--looped=15"),
     Case("one-big", "race", f"one big-django-tenants --tenants=50 --looped=20 {_SOME}", "--tenants=20 --looped=5"),
@@ -39,6 +44,13 @@ CASES = (
         "nothing omnitenant --tenants=500 --looped=50 --times=3 --ways=warm,shell,own1",
         "--looped=10",
     ),
+    Case(
+        "nothing-big",
+        "race",
+        "nothing big-django-tenants --tenants=50 --looped=20 --times=3 --ways=warm,shell,own1",
+        "--tenants=20 --looped=5",
+    ),
+    Case("fresh-big", "race", "fresh big-django-tenants --tenants=5 --looped=2 --ways=warm,shell,own1", None),
     Case("fresh-small", "race", "fresh omnitenant --tenants=50 --ways=warm,shell,own1", "--looped=8"),
     Case("latency", "latency", "--tenants=50", "--tenants=25 --times=1"),
     Case("forks", "forks", "", "--times=1"),
