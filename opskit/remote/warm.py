@@ -47,6 +47,7 @@ import time
 import traceback
 import warnings
 
+PREPARING = 10  # seconds at most, for a fork that is made ahead
 BUILDING = 30.0  # seconds at most, before a command, for what it will look at
 LARGEST = 1 << 20  # bytes of a history's names
 NAMED = 5  # modules, of those that a child imported late
@@ -458,9 +459,7 @@ class Child:
         for gate in self.runner.gates.values():
             gate.close()
         if prepare is not None:
-            prepare()
-            with contextlib.suppress(OSError):  # there is nobody any more: it hears so
-                line.sendall(b".")
+            self.ready(line, prepare)
         self.request = self.hear(line)
         replace(0, os.devnull, os.O_RDONLY)
         replace(1, self.request["out"], os.O_WRONLY | os.O_APPEND)
@@ -472,6 +471,16 @@ class Child:
             answer(self.request["source"], self.request["args"])
         self.runner.tells.close()  # nobody hears what a command makes of its copy
         sys.argv[:] = [self.runner.manage] + self.request["args"]
+
+    def ready(self, line, prepare):
+        """Prepare, and say so. One that hangs in a project's check is ended: it would not hear that the run is over."""
+        usual = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(PREPARING)
+        prepare()
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, usual or signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # there is nobody any more: it hears so
+            line.sendall(b".")
 
     def hear(self, line):
         """What it is to do. Where nothing is said any more, it ends and has done nothing."""

@@ -242,7 +242,7 @@ def test_while_a_command_is_at_work_the_fork_for_the_next_one_is_made(runner, tm
 def test_a_fork_made_ahead_begins_like_any_other(runner):
     look = (
         "import gc, os, signal, sys, threading; print(sys.argv[:2], sorted(os.environ), sorted(os.listdir('/proc/self/fd')), "
-        "os.getsid(0) == os.getpid(), signal.getsignal(17), signal.set_wakeup_fd(-1), threading.active_count(), "
+        "os.getsid(0) == os.getpid(), signal.getsignal(14), signal.getsignal(17), signal.set_wakeup_fd(-1), threading.active_count(), "
         "gc.get_threshold())"
     )
     found = [runner.run(look) for _ in range(3)]
@@ -311,6 +311,16 @@ def test_a_fork_made_ahead_has_gone_through_the_checks(started, tmp_path):
     runner.run("pass")
     spare = ahead(runner)
     until(lambda: str(spare) in (tmp_path / "app" / "checked").read_text().split())
+
+
+def test_a_fork_made_ahead_that_hangs_in_a_check_does_not_outlive_the_run_for_long(started):
+    hang = "import os, time\nfrom django.core import checks\nLOADING = os.getpid()\n@checks.register\ndef hangs(**_):\n"
+    runner = started(settings=hang + "    if os.getpid() != LOADING: time.sleep(600)\n    return []\n")
+    runner.until("ready")
+    runner.run("pass")
+    spare = ahead(runner)
+    runner.close()
+    until(lambda: not Path(f"/proc/{spare}").exists())
 
 
 @pytest.mark.parametrize("check", ["raise SystemExit(3)", "os._exit(3)", "raise ValueError", "time.sleep(600)"])
