@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 import warm_project
 import warm_runner
+
+WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"  # until the test has made that file
+FOREVER = "time.sleep(600)"  # in a project's check; the fork is ended long before
 
 
 @pytest.fixture
@@ -165,19 +169,18 @@ def test_a_command_collects_its_garbage_as_the_project_wants_it(started, setting
 
 def test_a_daemon_that_a_command_leaves_behind_holds_nothing_up(runner):
     leave = (
-        "import os, sys, time\nif os.fork() == 0:\n    os.setsid(); print('daemon', os.getpid(), flush=True)\n"
+        "import os, sys, time\nif os.fork() == 0:\n    os.setsid(); os.write(1, b'daemon %d;' % os.getpid())\n"
         "    time.sleep(30); os._exit(0)"
     )
     code, _ = runner.run(leave)
     assert code == 0
     out = runner.folder / "1.out"
-    until(lambda: "\n" in out.read_text().partition("daemon")[2])
-    os.kill(int(out.read_text().split("daemon ")[1].split()[0]), signal.SIGKILL)
+    until(lambda: re.search(r"daemon \d+;", out.read_text()))
+    os.kill(int(re.search(r"daemon (\d+);", out.read_text())[1]), signal.SIGKILL)
 
 
 def test_two_commands_at_once(runner):
-    wait = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"
-    runner.send("act", wait)
+    runner.send("act", WAIT)
     assert runner.heard()["type"] == "forked"
     runner.send("act", "open('go', 'w')")
     assert sorted(each["id"] for each in runner.until("exited") + runner.until("exited")) == [1, 2, 2]
@@ -186,7 +189,7 @@ def test_two_commands_at_once(runner):
 def test_the_runner_ends_with_its_agent_and_the_command_goes_on(started, tmp_path):
     runner = started()
     runner.until("ready")
-    runner.send("act", "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nopen('done', 'w')")
+    runner.send("act", f"{WAIT}\nopen('done', 'w')")
     runner.until("forked")
     runner.close()
     runner.process.wait(10)
@@ -206,8 +209,6 @@ def test_a_child_whose_agent_never_learned_its_number_does_nothing(started, tmp_
 
 
 # ---------------------------------------------------------------- the fork that is made ahead
-
-WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"
 
 
 def children(runner):
@@ -315,7 +316,7 @@ def test_a_fork_made_ahead_has_gone_through_the_checks(started, tmp_path):
 
 def test_a_fork_made_ahead_that_hangs_in_a_check_does_not_outlive_the_run_for_long(started):
     hang = "import os, time\nfrom django.core import checks\nLOADING = os.getpid()\n@checks.register\ndef hangs(**_):\n"
-    runner = started(settings=hang + "    if os.getpid() != LOADING: time.sleep(600)\n    return []\n")
+    runner = started(settings=hang + f"    if os.getpid() != LOADING: {FOREVER}\n    return []\n")
     runner.until("ready")
     runner.run("pass")
     spare = ahead(runner)
@@ -323,7 +324,7 @@ def test_a_fork_made_ahead_that_hangs_in_a_check_does_not_outlive_the_run_for_lo
     until(lambda: not Path(f"/proc/{spare}").exists())
 
 
-@pytest.mark.parametrize("check", ["raise SystemExit(3)", "os._exit(3)", "raise ValueError", "time.sleep(600)"])
+@pytest.mark.parametrize("check", ["raise SystemExit(3)", "os._exit(3)", "raise ValueError", FOREVER])
 def test_a_check_that_breaks_a_fork_made_ahead_breaks_no_command(started, check):
     runner = started(
         settings=f"import os, time\nfrom django.core import checks\nLOADING = os.getpid()\n@checks.register\n"
