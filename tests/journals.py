@@ -1,6 +1,7 @@
 """A record with every kind of event, for the tests of those who write and read it."""
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,20 @@ from opskit import journal, model
 AT = datetime(2026, 11, 22, 14, 2, 5, 123456, tzinfo=UTC)
 RUN = "20261122T140205-prod"
 HOSTILE = 'a"b\\\n\u202e\ud800ä{tenant}'
+
+PLAN = model.Plan(
+    batches=(
+        model.Batch((model.Tenant("a", "A", "schema"),), max_failures=0),
+        model.Batch((model.Tenant("b"), model.Tenant(HOSTILE)), max_failures=None),
+    ),
+    pending={"a": ("app.0001_x", "app.0002_y"), "b": None, HOSTILE: ()},
+    current=(model.Tenant("c", "C", "database"),),
+    refused={"d": "no database"},
+    stagger=60.0,
+    canaries=1,
+    expected={"a": 1.5},
+    code={"app.0001_x": "0123456789abcdef"},
+)
 
 EVENTS = [
     model.RunStarted(
@@ -33,23 +48,13 @@ EVENTS = [
     ),
     model.PlanMade(
         AT,
-        model.Plan(
-            batches=(
-                model.Batch((model.Tenant("a", "A", "schema"),), max_failures=0),
-                model.Batch((model.Tenant("b"), model.Tenant(HOSTILE)), max_failures=None),
-            ),
-            pending={"a": ("app.0001_x", "app.0002_y"), "b": None, HOSTILE: ()},
-            current=(model.Tenant("c", "C", "database"),),
-            refused={"d": "no database"},
-            stagger=60.0,
-            canaries=1,
+        replace(
+            PLAN,
             retries=2,
             stop_after_same=3,
             deadline=AT,
-            expected={"a": 1.5},
             gate="check-lag",
             pause_after_canary=True,
-            code={"app.0001_x": "0123456789abcdef"},
             back={"a": ("app.0001_x",), HOSTILE: ()},
         ),
     ),

@@ -6,21 +6,9 @@ import contextlib
 import re
 import sqlite3
 
+import counting
 import pytest
 
-COUNTING = """
-import atexit, os
-from django.apps import AppConfig
-from django.db.models.signals import class_prepared
-
-class Counting(AppConfig):
-    name = "counting"
-
-    def ready(self):
-        rendered = []
-        class_prepared.connect(lambda sender, **_: rendered.append(os.getpid()), weak=False)
-        atexit.register(lambda: print("rendered", rendered.count(os.getpid()), "below", os.getppid()))
-"""
 ADDED = """
 from django.db import migrations, models
 
@@ -34,9 +22,7 @@ class Migration(migrations.Migration):
 def waiting(demo):
     """The demo's tenants, with all they need but one new migration; a command says how many models it rendered."""
     assert demo.run("migrate-all").code == 0
-    (demo.app / "counting").mkdir()
-    (demo.app / "counting" / "__init__.py").touch()
-    (demo.app / "counting" / "apps.py").write_text(COUNTING)
+    counting.write(demo.app)
     with (demo.app / "shop" / "settings.py").open("a") as settings:
         settings.write("\nINSTALLED_APPS = ['counting', *INSTALLED_APPS]\n")
     (demo.app / "products" / "migrations" / "0003_sku.py").write_text(ADDED)

@@ -58,6 +58,15 @@ def cut(desk, *names: str) -> None:
         os.kill(session, signal.SIGKILL)
 
 
+def cut_all(desk, running):
+    """Cut all lines at once; how a run ends that is back on each of them before any command ends."""
+    cut(desk, *operator.TENANTS)
+    for name in operator.TENANTS:
+        running.says(f"is back: `{name}` is still at work")
+    go(desk, *operator.TENANTS)
+    return running.end()
+
+
 @pytest.mark.parametrize("client", ["fabric", "openssh"])
 def test_workers_log_in_one_after_the_other_also_where_all_lines_are_cut_at_once(desk, narrow, client):
     server = narrow("1")
@@ -65,11 +74,7 @@ def test_workers_log_in_one_after_the_other_also_where_all_lines_are_cut_at_once
     try:
         with desk.running("migrate-all", "--forks=3", "--format=json") as running:
             begun(desk, running, *operator.TENANTS)
-            cut(desk, *operator.TENANTS)
-            for name in operator.TENANTS:
-                running.says(f"is back: `{name}` is still at work")
-            go(desk, *operator.TENANTS)
-            result = running.end()
+            result = cut_all(desk, running)
     finally:
         go(desk, *operator.TENANTS)
     assert (result.code, statuses(result), dropped(server)) == (0, ALL, 0)
@@ -147,11 +152,7 @@ def test_a_bastion_that_lets_one_in_at_a_time_is_enough_for_many_hosts(desk, ssh
             held.close()
             begun(desk, running, *operator.TENANTS)
             before = dropped(bastion)
-            cut(desk, *operator.TENANTS)
-            for name in operator.TENANTS:
-                running.says(f"is back: `{name}` is still at work")
-            go(desk, *operator.TENANTS)
-            result = running.end()
+            result = cut_all(desk, running)
     finally:
         go(desk, *operator.TENANTS)
     assert (result.code, statuses(result)) == (0, ALL)

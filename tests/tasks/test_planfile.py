@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 
+import journals
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from opskit import errors, model
 from opskit.tasks import planfile
 
-AT = datetime(2026, 11, 22, 14, 2, 5, 123456, tzinfo=UTC)
-HOSTILE = 'a"b\\\n\u202e\ud800ä{tenant}'
 PLAN = model.Reviewed(
-    at=AT,
+    at=journals.AT,
     opskit="1.0",
     operator="deploy@ops1",
     machine="ops1",
@@ -27,24 +25,12 @@ PLAN = model.Reviewed(
     code={"app.0001_x": "0123456789abcdef"},
     shared=True,
     shared_pending=None,
-    only=("a*", HOSTILE),
+    only=("a*", journals.HOSTILE),
     exclude=(),
     everything=False,
     rollout=model.Controls(60.0, model.Canary(0, ("a*",)), model.Allowance(5, True), 2, "name", None, "true", True),
     timeout=None,
-    plan=model.Plan(
-        batches=(
-            model.Batch((model.Tenant("a", "A", "schema"),), max_failures=0),
-            model.Batch((model.Tenant("b"), model.Tenant(HOSTILE)), max_failures=None),
-        ),
-        pending={"a": ("app.0001_x", "app.0002_y"), "b": None, HOSTILE: ()},
-        current=(model.Tenant("c", "C", "database"),),
-        refused={"d": "no database"},
-        stagger=60.0,
-        canaries=1,
-        expected={"a": 1.5},
-        code={"app.0001_x": "0123456789abcdef"},
-    ),
+    plan=journals.PLAN,
 )
 TEXT = planfile.encode(PLAN)
 BARE = {"shared_pending": (), "timeout": 3.0, "only": (), "plan": model.Plan((), {}), "rollout": model.Controls()}

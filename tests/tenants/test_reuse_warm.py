@@ -6,6 +6,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 
+import counting
 import databases_compared
 import pytest
 import warm_runner
@@ -53,19 +54,6 @@ def spoil(apps, editor):
         raise ValueError("it has spoilt all there is")
 """
 )
-COUNTING = """
-import atexit, os
-from django.apps import AppConfig
-from django.db.models.signals import class_prepared
-
-class Counting(AppConfig):
-    name = "counting"
-
-    def ready(self):
-        rendered = []
-        class_prepared.connect(lambda sender, **_: rendered.append(os.getpid()), weak=False)
-        atexit.register(lambda: print("rendered", rendered.count(os.getpid())))
-"""
 
 
 @dataclass(frozen=True)
@@ -96,7 +84,7 @@ def history(row):
 
 
 def rendered(out):
-    return int(out.rsplit("rendered ", 1)[1])
+    return int(out.rsplit("rendered ", 1)[1].split()[0])
 
 
 @pytest.fixture
@@ -104,9 +92,7 @@ def shop(project, postgres):
     database = postgres.new_database("master")
     master = {"ENGINE": "django.db.backends.postgresql", **postgres.django(database)}
     apps = ["django.contrib.contenttypes", "django.contrib.auth", "users", "products"]
-    (project.folder / "counting").mkdir()
-    (project.folder / "counting" / "__init__.py").touch()
-    (project.folder / "counting" / "apps.py").write_text(COUNTING)
+    counting.write(project.folder)
     with (project.folder / "shop" / "settings.py").open("a") as settings:
         settings.write(
             f"\nDATABASES = {{'default': {master!r}}}\nOPSKIT_TENANTS = {{'TENANT_APPS': {apps}}}\n"
